@@ -1,0 +1,5 @@
+"""Events: the schema, the log that keeps them, the bus that announces them, the queue before both."""
+
+from engine.events.schema import FIX, SCHEMA, empty_events, event_table
+
+__all__ = ["FIX", "SCHEMA", "empty_events", "event_table"]

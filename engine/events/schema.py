@@ -1,0 +1,118 @@
+"""The event batch: one Arrow schema that ingest emits, the log stores and folds consume.
+
+An event says what changed (`kind`), for whom (`entity`), when it happened (`time`), where, who told
+us (`source`) and, in `payload`, whatever else the kind carries, as one flat JSON object with units
+in its key names. `seq` and `received` are assigned by the log and are null before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+SCHEMA = pa.schema(
+    [
+        pa.field("seq", pa.int64(), metadata={"doc": "position in the log, from 1, without gaps; assigned by append"}),
+        pa.field("time", pa.timestamp("us", tz="UTC"), metadata={"doc": "when it happened"}),
+        pa.field("received", pa.timestamp("us", tz="UTC"), metadata={"doc": "when the log took it; assigned by append"}),
+        pa.field("kind", pa.string(), metadata={"doc": "what happened, dotted: emitter.fix, alert.raised"}),
+        pa.field("entity", pa.string(), metadata={"doc": "identity of what it happened to"}),
+        pa.field("source", pa.string(), metadata={"doc": "name of the source that reported it"}),
+        pa.field("lat", pa.float64(), metadata={"doc": "geodetic latitude, degrees, or null", "unit": "deg"}),
+        pa.field("lon", pa.float64(), metadata={"doc": "longitude, degrees, or null", "unit": "deg"}),
+        pa.field("alt_m", pa.float64(), metadata={"doc": "height above the ellipsoid, m, or null", "unit": "m"}),
+        pa.field("payload", pa.string(), metadata={"doc": "flat JSON object, units in key names, or null"}),
+    ]
+)
+"""Schema of an event batch (a `pyarrow.Table`)."""
+
+FIX = "emitter.fix"
+"""Kind of an event that reports a position of an emitter.
+
+Payload keys, all optional: ``speed_m_s``, ``track_deg``, ``vertical_rate_m_s``, ``callsign``,
+``emitter_kind``, ``eirp_dbm``, ``freq_hz``, ``confidence``, ``anomaly_score``, ``cluster``,
+``position_time_s`` (epoch seconds at which the position itself was measured, where the feed tells),
+``synthetic`` (true for invented data) and ``recorded_at`` (ISO time of the original recording of a
+replayed sample).
+"""
+
+
+def event_table(
+    time: Sequence[Any] | np.ndarray | pa.Array,
+    kind: str | Sequence[str],
+    entity: Sequence[str] | pa.Array,
+    source: str | Sequence[str],
+    *,
+    lat: Any = None,
+    lon: Any = None,
+    alt_m: Any = None,
+    payload: Sequence[str | None] | pa.Array | None = None,
+) -> pa.Table:
+    """An event batch from columns; `seq` and `received` stay null until the log assigns them.
+
+    Parameters
+    ----------
+    time : sequence of n datetimes, or datetime64 array (taken as UTC), or int64 epoch microseconds
+        When each event happened.
+    kind, source : str or sequence of n str
+        One value for all events, or one each.
+    entity : sequence of n str
+    lat, lon, alt_m : sequence of n float, optional
+        Degrees, degrees, metres; None or NaN where there is no position.
+    payload : sequence of n JSON texts or None, optional
+
+    Returns
+    -------
+    pyarrow.Table
+        n rows with schema `SCHEMA`.
+
+    Examples
+    --------
+    >>> table = event_table([0], "note", ["station"], "me")
+    >>> table.num_rows, table.schema == SCHEMA
+    (1, True)
+    """
+    n = len(time)
+    columns: dict[str, pa.Array] = {
+        "seq": pa.nulls(n, pa.int64()),
+        "time": _as_array(time, SCHEMA.field("time").type),
+        "received": pa.nulls(n, SCHEMA.field("received").type),
+        "kind": _repeat(kind, n),
+        "entity": _as_array(entity, pa.string()),
+        "source": _repeat(source, n),
+        "lat": _float_or_null(lat, n),
+        "lon": _float_or_null(lon, n),
+        "alt_m": _float_or_null(alt_m, n),
+        "payload": pa.nulls(n, pa.string()) if payload is None else _as_array(payload, pa.string()),
+    }
+    return pa.Table.from_arrays(list(columns.values()), schema=SCHEMA)
+
+
+def empty_events() -> pa.Table:
+    """An event batch of no rows."""
+    return SCHEMA.empty_table()
+
+
+def _as_array(values: Any, kind: pa.DataType) -> pa.Array:
+    if isinstance(values, pa.ChunkedArray):
+        values = values.combine_chunks()
+    if isinstance(values, pa.Array):
+        return values.cast(kind)
+    if isinstance(values, np.ndarray) and values.dtype.kind == "M":
+        return pa.array(values.astype("datetime64[us]").view("int64")).cast(kind)
+    if pa.types.is_timestamp(kind) and isinstance(values, np.ndarray):
+        return pa.array(values.astype(np.int64)).cast(kind)
+    return pa.array(values, type=kind)
+
+
+def _repeat(value: str | Sequence[str], n: int) -> pa.Array:
+    return pa.repeat(pa.scalar(value, pa.string()), n) if isinstance(value, str) else _as_array(value, pa.string())
+
+
+def _float_or_null(values: Any, n: int) -> pa.Array:
+    if values is None:
+        return pa.nulls(n, pa.float64())
+    return pa.array(np.asarray(values, dtype=np.float64), from_pandas=True)
