@@ -24,7 +24,7 @@ TimeLike: TypeAlias = dt.datetime | dt.date | np.datetime64 | pd.Timestamp | str
 _SECONDS_BELOW, _MILLIS_BELOW, _MICROS_BELOW = 10**11, 10**14, 10**17
 
 # 0001-01-01 and the last microsecond of 9999: what Python, Arrow and DuckDB can all print.
-_FIRST_US, _LAST_US = -62_135_596_800_000_000, 253_402_300_799_999_999
+FIRST_US, LAST_US = -62_135_596_800_000_000, 253_402_300_799_999_999
 
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 _INTEGER = r"^[+-]?(\d{1,18}|[1-8]\d{18})$"  # what surely fits 64 bits
@@ -150,7 +150,7 @@ def _parse_mixed(values: list[Any]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _within_years(times_us: np.ndarray, bad: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    bad = bad | (times_us < _FIRST_US) | (times_us > _LAST_US)
+    bad = bad | (times_us < FIRST_US) | (times_us > LAST_US)
     return np.where(bad, 0, times_us), bad
 
 
@@ -176,7 +176,7 @@ def _from_floats(number: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     size = np.abs(number)
     branches = [size < _SECONDS_BELOW, size < _MILLIS_BELOW, size < _MICROS_BELOW]
     micros = np.select(branches, [np.rint(number * 1e6), np.rint(number * 1e3), np.rint(number)], number // 1e3)
-    beyond = (micros < _FIRST_US) | (micros > _LAST_US)
+    beyond = (micros < FIRST_US) | (micros > LAST_US)
     return _within_years(np.where(beyond, 0, micros).astype(np.int64), bad | beyond)
 
 
