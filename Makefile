@@ -1,0 +1,57 @@
+# make serve    install what is needed and serve the dashboard (PORT, DATA_DIR, REDIS_URL)
+# make test     install what is needed, a Chromium included, and run all tests
+# make bench    benchmarks      make lint    ruff and mypy      make clean    drop caches      make distclean    and .venv
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PYTEST_ARGS ?=
+
+# 'threadsafe' lets Numba take tbb or omp and nothing else: its third layer, workqueue, kills the process when two
+# threads compute at once. The wheel brings omp, which needs the system's libgomp. GNU OpenMP does not survive a fork
+# after the first parallel loop, so work in other processes has to start by spawn.
+NUMBA_THREADING_LAYER ?= threadsafe
+export NUMBA_THREADING_LAYER
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: install serve test bench lint clean distclean
+.DELETE_ON_ERROR:
+
+install: $(VENV)/.installed
+
+$(VENV)/.created:
+	@.ci/install-python $(PYTHON)
+	@echo "creating $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+# uv where it is at hand, because it is faster; pip where it is not, or where only pip knows the way to an index.
+$(VENV)/.installed: pyproject.toml | $(VENV)/.created
+	@echo "installing into $(VENV)"
+	@if command -v uv >/dev/null 2>&1 && uv pip install --quiet --python $(BIN)/python -e ".[test]"; then :; \
+	else $(BIN)/python -m pip install --quiet --no-input -e ".[test]"; fi
+	@touch $@
+
+$(VENV)/.lint: pyproject.toml | install
+	@$(BIN)/python -m pip install --quiet --no-input -e ".[lint]"
+	@touch $@
+
+serve: install
+	@exec $(BIN)/python -m dashboard
+
+test: install
+	@CHROMIUM="$$(.ci/install-browser $(BIN)/python)" && export CHROMIUM && exec $(BIN)/python -m pytest $(PYTEST_ARGS)
+
+bench: install
+	@exec $(BIN)/python -m pytest tests/benchmarks -o python_files='bench_*.py test_*.py' -s $(PYTEST_ARGS)
+
+lint: $(VENV)/.lint
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+clean:
+	@rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis test-results build dist
+	@find engine dashboard data tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean
+	@rm -rf $(VENV)
