@@ -29,11 +29,11 @@ $(VENV)/.created:
 $(VENV)/.installed: pyproject.toml | $(VENV)/.created
 	@echo "installing into $(VENV)"
 	@if command -v uv >/dev/null 2>&1 && uv pip install --quiet --python $(BIN)/python -e ".[test]"; then :; \
-	else $(BIN)/python -m pip install --quiet --no-input -e ".[test]"; fi
+	else $(BIN)/python -m pip install -qq --no-input -e ".[test]"; fi
 	@touch $@
 
 $(VENV)/.lint: pyproject.toml | install
-	@$(BIN)/python -m pip install --quiet --no-input -e ".[lint]"
+	@$(BIN)/python -m pip install -qq --no-input -e ".[lint]"
 	@touch $@
 
 serve: install

