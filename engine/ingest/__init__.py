@@ -1,0 +1,22 @@
+"""Sources of events: one file per source, all behind one protocol.
+
+What comes from outside is checked here, at the door; what cannot be used is counted by reason and shown.
+"""
+
+from engine.ingest.gate import FixGate
+from engine.ingest.protocol import CaptureEngine, CaptureStats, Sink
+from engine.ingest.rejects import REASONS, Rejects
+from engine.ingest.tracks_read import iter_tracks, read_tracks
+from engine.ingest.tracks_replay import TrackReplay
+
+__all__ = [
+    "REASONS",
+    "CaptureEngine",
+    "CaptureStats",
+    "FixGate",
+    "Rejects",
+    "Sink",
+    "TrackReplay",
+    "iter_tracks",
+    "read_tracks",
+]
