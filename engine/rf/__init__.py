@@ -1,0 +1,10 @@
+"""Emitters and the fields they make: tracks, propagation, fields on grids, forecasts.
+
+Computes on arrays and tables only; never opens a file, a socket or a database.
+"""
+
+from engine.rf.field import power_field
+from engine.rf.grid import Grid
+from engine.rf.propagation import MODELS
+
+__all__ = ["MODELS", "Grid", "power_field"]

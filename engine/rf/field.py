@@ -1,0 +1,374 @@
+"""The field of many emitters on a grid: received power, or intensity, summed in linear units.
+
+`power_field` takes a table and gives a labelled frame; `sum_power_mw` and `sum_intensity` are the
+same sums from plain arrays for a live server. This module must not know where emitters come from or
+how a frame is drawn.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Literal
+
+import numba
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import ArrayLike, NDArray
+
+from engine.geo import geodetic_to_ecef
+from engine.rf._summation import sum_over_emitters
+from engine.rf.grid import Grid
+from engine.rf.propagation import MIN_HORIZON_M, MODELS, Model, horizon_m, unit_loss_distance_m
+from engine.units import dbm_to_mw
+
+Array = NDArray[np.float64]
+
+ERROR_BOUND_DB = {"float32": 5e-5, "float64": 1e-6}
+"""Largest difference, dB, from the exact sum, by arithmetic, at 1 cm and more; see docs/engine-rf-field.md."""
+
+MAX_FLOOR_M = 1e7
+"""A floor under the distance beyond this, m, is a mistake (and would leave the range of float32)."""
+
+_LIMITS = {"lat": 90.0, "lon": 180.0, "alt_m": 1e9, "eirp_dbm": 1e3, "freq_hz": 3e12}
+
+
+def power_field(
+    emitters: pd.DataFrame,
+    grid: Grid,
+    model: str = "free_space",
+    *,
+    horizon: bool = True,
+    floor_m: float | None = None,
+    min_horizon_m: float = MIN_HORIZON_M,
+    dtype: Literal["float32", "float64"] = "float32",
+    weights: ArrayLike | None = None,
+) -> xr.Dataset:
+    """Field of a table of emitters on a grid, summed over emitters in linear units.
+
+    ``free_space`` gives `power_dbm`, the power received by an isotropic antenna: the sum of
+    ``EIRP - 20 log10(4 pi d / lambda)`` in mW, reported in dBm. ``inverse_square`` gives the unitless
+    `intensity`, the sum of ``weight / (d^2 + floor_m^2)`` with d in metres. d is the slant range
+    between WGS-84 positions, altitude included.
+
+    **No power at all is NaN**: it draws as nothing and is "missing" to NetCDF and to statistics. To
+    add or subtract fields use `linear_mw`, which turns it into 0 mW. An intensity of nothing is 0.
+
+    **With the default options a cell beyond an emitter's radio horizon gets nothing from it**:
+    beyond ``max(4.12 (sqrt(alt_emitter) + sqrt(alt_grid)) km, min_horizon_m)``, heights in metres
+    above the ellipsoid, by the same slant range. Inside it the free-space formula holds unchanged.
+    ``horizon=False`` gives the bare formula everywhere, through the earth. ``inverse_square`` is
+    about no radio path and has no horizon.
+
+    Parameters
+    ----------
+    emitters : pandas.DataFrame, n rows
+        Columns `lat`, `lon` (degrees), `alt_m` (m above the ellipsoid), for ``free_space`` also
+        `eirp_dbm` (dBm) and `freq_hz` (Hz); optional `weight` multiplies linear power (1 if there
+        is none). Other columns are ignored. No rows is a field of nothing.
+    grid : Grid
+    model : str
+        A name in `MODELS`.
+    horizon : bool
+        Whether the radio horizon hides cells; see above.
+    floor_m : float, optional
+        Floor under the distance, m. ``free_space``: no distance counts as less; by default
+        lambda/(4 pi), where the loss is 0 dB, so that nothing receives more than was radiated.
+        ``inverse_square``: its square is added to every d^2; by default `Grid.floor_m`.
+    min_horizon_m : float
+        Distance, m, that every emitter reaches, whatever its height; 0 for the bare 4/3-earth
+        formula. The default is the horizon of two handheld antennas, 10.1 km.
+    dtype : {"float32", "float64"}
+        Arithmetic and type of the field. float32 is within 5e-5 dB of the exact sum (about half of
+        it the rounding of the stored dBm); float64 is the reference path, some 2.5 times slower.
+    weights : array_like of float, shape (n,), optional
+        Used instead of the column `weight`.
+
+    Returns
+    -------
+    xarray.Dataset
+        `power_dbm` (dBm) or `intensity` on ``grid.dims``, units and model in the attributes. Time
+        and `seq` are the caller's to assign.
+
+    Raises
+    ------
+    ValueError
+        Unknown model, missing column, a value that is not finite or out of range; named with its row.
+
+    Examples
+    --------
+    >>> mast = pd.DataFrame({"lat": [47.0], "lon": [8.0], "alt_m": [600.0], "eirp_dbm": [30.0], "freq_hz": [1e9]})
+    >>> field = power_field(mast, Grid.from_bounds(7.99, 46.99, 8.01, 47.01, shape=(1, 1), alt_m=1600.0))
+    >>> round(field.power_dbm.item(), 2)
+    -62.45
+
+    References
+    ----------
+    ITU-R P.525-4 (free space); ITU-R P.310 (4/3 earth).
+    """
+    chosen = _model(model)
+    if dtype not in ERROR_BOUND_DB:
+        raise ValueError(f"dtype is {dtype!r}; it must be 'float32' or 'float64'")
+    table = {name: _column(emitters, name) for name in chosen.columns}
+    table["weight"] = _weights(emitters, weights)
+    floor = None if floor_m is None else _floor(floor_m)
+    masked = bool(horizon) and chosen.direct_path
+    exact = dtype == "float64"
+    if model == "inverse_square":
+        floor = grid.floor_m if floor is None else floor
+        values = _sum(_positions(table), table["weight"], grid, eps_m2=floor**2, exact=exact)
+    else:
+        values = _free_space_dbm(table, grid, masked, floor, _least_reach(min_horizon_m), exact)
+    parameters = {"horizon": masked, "min_horizon_m": min_horizon_m if masked else None, "floor_m": floor}
+    return _frame(values.astype(dtype), grid, chosen, len(emitters), parameters, dtype)
+
+
+def sum_power_mw(
+    x_m: Array,
+    y_m: Array,
+    z_m: Array,
+    alt_m: Array,
+    eirp_mw: Array,
+    freq_hz: Array,
+    grid: Grid,
+    *,
+    horizon: bool = True,
+    floor_m: float | None = None,
+    min_horizon_m: float = MIN_HORIZON_M,
+) -> NDArray[np.float32]:
+    """Received free-space power in mW, from arrays that are already right: the live server's way in.
+
+    Inside the house types are trusted, so nothing is validated; `power_field` explains the meaning
+    of the options and is what this agrees with.
+
+    Parameters
+    ----------
+    x_m, y_m, z_m : float64, shape (n,)
+        ECEF positions, m.
+    alt_m : float64, shape (n,)
+        Heights above the ellipsoid, m, for the radio horizon.
+    eirp_mw, freq_hz : float64, shape (n,)
+        EIRP, mW (times weight or confidence where that is wanted), and frequency, Hz.
+    grid : Grid
+    horizon, floor_m, min_horizon_m
+        As in `power_field`.
+
+    Returns
+    -------
+    ndarray of float32, shape ``grid.array_shape``
+        Power, mW; 0 where there is none.
+
+    Examples
+    --------
+    >>> x, y, z = (np.atleast_1d(v) for v in geodetic_to_ecef(0.0, 0.0, 0.0))
+    >>> above = Grid.from_bounds(-1, -1, 1, 1, shape=(1, 1), alt_m=1000.0)
+    >>> mw = sum_power_mw(x, y, z, np.zeros(1), np.ones(1), np.array([1e9]), above)
+    >>> round(float(10 * np.log10(mw[0, 0])), 2)
+    -92.45
+    """
+    unit = unit_loss_distance_m(freq_hz)
+    total = _sum(
+        np.stack([x_m, y_m, z_m]), np.asarray(eirp_mw) * unit**2, grid, floor_m=unit if floor_m is None else floor_m,
+        reach_m=_reach(alt_m, horizon), least_reach_m=min_horizon_m,
+    )  # fmt: skip
+    return total.astype(np.float32)
+
+
+def sum_intensity(
+    x_m: Array, y_m: Array, z_m: Array, weight: Array, grid: Grid, *, floor_m: float | None = None
+) -> NDArray[np.float32]:
+    """Unitless ``sum of weight / (d^2 + floor_m^2)`` from arrays that are already right.
+
+    Parameters
+    ----------
+    x_m, y_m, z_m, weight : float64, shape (n,)
+        ECEF positions, m, and weights, not negative.
+    grid : Grid
+    floor_m : float, optional
+        m; by default `Grid.floor_m`, half the smallest cell spacing.
+
+    Returns
+    -------
+    ndarray of float32, shape ``grid.array_shape``
+
+    Examples
+    --------
+    >>> x, y, z = (np.atleast_1d(v) for v in geodetic_to_ecef(0.0, 0.0, 0.0))
+    >>> here = Grid.from_bounds(-1, -1, 1, 1, shape=(1, 1))
+    >>> float(sum_intensity(x, y, z, np.ones(1), here, floor_m=2.0)[0, 0])
+    0.25
+    """
+    floor = grid.floor_m if floor_m is None else floor_m
+    return _sum(np.stack([x_m, y_m, z_m]), np.asarray(weight), grid, eps_m2=floor**2).astype(np.float32)
+
+
+def linear_mw(power_dbm: xr.DataArray) -> xr.DataArray:
+    """Power in mW from a field in dBm, with 0 mW where there is no power (NaN): what can be added.
+
+    Examples
+    --------
+    >>> linear_mw(xr.DataArray([30.0, np.nan])).values.tolist()
+    [1000.0, 0.0]
+    """
+    linear = dbm_to_mw(power_dbm.astype(np.float64)).fillna(0.0)  # type: ignore[type-var]
+    return linear.assign_attrs(units="mW")
+
+
+def warm() -> None:
+    """Compile the field kernel, or load it from the cache, and check that it may run concurrently.
+
+    There is one signature for all models, options and grids, so one small sum compiles everything.
+
+    Raises
+    ------
+    RuntimeError
+        Numba would run its threads on the `workqueue` layer, which kills a process that uses it
+        from two threads.
+    """
+    one = np.ones(1)
+    sum_intensity(one, one, one, one, Grid.from_bounds(0, 0, 1, 1, shape=(1, 1)))
+    if numba.threading_layer() == "workqueue":
+        raise RuntimeError("Numba's threading layer is 'workqueue'; 'omp' or 'tbb' is needed: install one of them")
+
+
+def _positions(table: dict[str, Array]) -> Array:
+    """ECEF positions, m, of shape (3, n)."""
+    return np.stack([np.atleast_1d(v) for v in geodetic_to_ecef(table["lat"], table["lon"], table["alt_m"])])
+
+
+def _free_space_dbm(
+    table: dict[str, Array], grid: Grid, horizon: bool, floor_m: float | None, least_reach_m: float, exact: bool
+) -> Array:
+    """Free-space power of validated emitters, dBm, NaN where there is none."""
+    unit_m = unit_loss_distance_m(table["freq_hz"])
+    # In dB relative to the strongest emitter first, so that no EIRP is too large or too small for linear units.
+    with np.errstate(divide="ignore"):
+        gain_db = table["eirp_dbm"] + 10.0 * np.log10(table["weight"]) + 20.0 * np.log10(unit_m)
+    top_db = float(gain_db.max(initial=-np.inf))
+    if not np.isfinite(top_db):
+        return np.full(grid.array_shape, np.nan)
+    total = _sum(
+        _positions(table), 10.0 ** ((gain_db - top_db) / 10.0), grid, floor_m=unit_m if floor_m is None else floor_m,
+        reach_m=_reach(table["alt_m"], horizon), least_reach_m=least_reach_m, exact=exact,
+    )  # fmt: skip
+    return 10.0 * np.log10(np.where(total > 0.0, total, np.nan)) + top_db
+
+
+def _sum(
+    positions_m: Array,
+    gain: Array,
+    grid: Grid,
+    *,
+    floor_m: ArrayLike = 0.0,
+    reach_m: ArrayLike = np.inf,
+    least_reach_m: float = 0.0,
+    eps_m2: float = 0.0,
+    exact: bool = False,
+) -> Array:
+    """Sum of ``gain / (max(d, floor)^2 + eps)`` in units of gain per m^2, float64 of shape `array_shape`."""
+    out = np.zeros((grid.level_alt_m.size, *grid.shape))
+    top = float(gain.max(initial=0.0))
+    if top > 0.0:
+        # Rows of one fresh array: whatever the caller's arrays were, the kernel sees one type and compiles once.
+        emitters = np.empty((6, gain.size))
+        emitters[:3] = positions_m
+        emitters[:3] /= 1e3
+        emitters[3] = gain / top
+        emitters[4] = np.asarray(reach_m) / 1e3
+        emitters[5] = np.asarray(floor_m) / 1e3
+        axis_m, z_m = grid.meridian_m
+        lon = np.radians(grid.lon)
+        level_reach = horizon_m(0.0, grid.level_alt_m, 0.0) / 1e3
+        sum_over_emitters(
+            out, axis_m / 1e3, z_m / 1e3, np.cos(lon), np.sin(lon), level_reach, emitters,
+            float(least_reach_m) / 1e3, float(eps_m2) / 1e6, bool(exact), numba.get_num_threads(),
+        )  # fmt: skip
+        out *= top / 1e6
+    return out.reshape(grid.array_shape)
+
+
+def _reach(alt_m: Array, horizon: bool) -> ArrayLike:
+    """What an emitter's height gives to its radio horizon; the grid's height is added level by level."""
+    return horizon_m(alt_m, 0.0, 0.0) if horizon else np.inf
+
+
+def _least_reach(min_horizon_m: float) -> float:
+    if not np.isfinite(min_horizon_m) or min_horizon_m < 0:
+        raise ValueError(f"min_horizon_m is {min_horizon_m}; it must be a finite distance in metres, 0 or more")
+    return float(min_horizon_m)
+
+
+def _floor(floor_m: float) -> float:
+    if not 0.0 < floor_m <= MAX_FLOOR_M:
+        raise ValueError(f"floor_m is {floor_m}; it must be above 0 and at most {MAX_FLOOR_M:g} m")
+    return float(floor_m)
+
+
+def _model(name: str) -> Model:
+    if name not in MODELS:
+        raise ValueError(f"model is {name!r}; it must be one of {', '.join(sorted(MODELS))}")
+    return MODELS[name]
+
+
+def _numbers(emitters: pd.DataFrame, name: str) -> Array:
+    """A column as float64, NaN for what is missing, or an error that names the column."""
+    if name not in emitters:
+        raise ValueError(f"emitters have no column {name!r}; columns are {list(emitters.columns)}")
+    try:
+        return emitters[name].to_numpy(dtype=np.float64, na_value=np.nan)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"column {name!r} of emitters is {emitters[name].dtype}, not numbers: {error}") from error
+
+
+def _column(emitters: pd.DataFrame, name: str) -> Array:
+    """A column within its limits, or an error that names the column, the value and what would be right."""
+    values = _numbers(emitters, name)
+    bad = ~(np.abs(values) <= _LIMITS[name])
+    if name == "freq_hz":
+        bad |= values <= 0.0
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
+        right = "above 0 and at most " if name == "freq_hz" else "within ±"
+        raise ValueError(
+            f"column {name!r} of emitters is {values[row]} in row {row}; it must be finite and {right}{_LIMITS[name]:g}"
+        )
+    return values
+
+
+def _weights(emitters: pd.DataFrame, weights: ArrayLike | None) -> Array:
+    if weights is not None:
+        values = np.asarray(weights, dtype=np.float64)
+    else:
+        values = _numbers(emitters, "weight") if "weight" in emitters else np.ones(len(emitters))
+    if values.shape != (len(emitters),):
+        raise ValueError(f"weights have shape {values.shape}; one for each of the {len(emitters)} emitters is needed")
+    bad = ~(np.isfinite(values) & (values >= 0.0))
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
+        raise ValueError(f"'weight' is {values[row]} in row {row}; it must be finite and not negative")
+    return values
+
+
+def _frame(values: Array, grid: Grid, model: Model, n: int, parameters: dict[str, Any], dtype: str) -> xr.Dataset:
+    """Label a field with coordinates and with attributes that NetCDF can store (no booleans, no None)."""
+    coords: dict[str, Any] = {
+        "lat": ("lat", grid.lat, {"units": "degrees_north", "standard_name": "latitude"}),
+        "lon": ("lon", grid.lon, {"units": "degrees_east", "standard_name": "longitude"}),
+        "alt": (("alt",) if grid.is_3d else (), grid.level_alt_m if grid.is_3d else grid.alt_m,
+                {"units": "m", "standard_name": "height_above_reference_ellipsoid", "positive": "up"}),
+    }  # fmt: skip
+    if grid.projection == "web_mercator":
+        coords["x_m"] = ("lon", grid.x_m, {"units": "m", "long_name": "Web Mercator x (EPSG:3857)"})
+        coords["y_m"] = ("lat", grid.y_m, {"units": "m", "long_name": "Web Mercator y (EPSG:3857)"})
+    attrs = {
+        "model": model.name,
+        "reference": model.reference,
+        "n_emitters": n,
+        "parameters": json.dumps(parameters),
+        "method": f"sum over emitters in linear units, {dtype} relative to each tile's centre",
+        "error_bound_db": ERROR_BOUND_DB[dtype],
+        "bounds": list(grid.bounds),
+        "projection": grid.projection,
+    }
+    field_attrs = {"units": model.units, "long_name": model.long_name}
+    return xr.Dataset({model.variable: (grid.dims, values, field_attrs)}, coords, attrs)
