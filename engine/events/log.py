@@ -154,17 +154,18 @@ class EventLog:
         end: TimeLike,
         kinds: Iterable[str] | None = None,
         sources: Iterable[str] | None = None,
+        entities: Iterable[str] | None = None,
     ) -> pa.Table:
-        """Events with start < time <= end, in seq order, of some kinds and sources if given.
+        """Events with start < time <= end, in seq order, of some kinds, sources and entities if given.
 
         Parameters
         ----------
         start, end : times as in `parse_times` (an integer is an epoch number here, not a seq)
-        kinds, sources : iterable of str, optional
+        kinds, sources, entities : iterable of str, optional
             Exact names; None lets all through, an empty one none.
         """
         where, parameters = _WINDOW, list[Any]([epoch_us(start), epoch_us(end)])
-        for column, wanted in (("kind", kinds), ("source", sources)):
+        for column, wanted in (("kind", kinds), ("source", sources), ("entity", entities)):
             if wanted is not None:
                 where += f" AND list_contains(?::VARCHAR[], {column})"
                 parameters.append(_names(column, wanted))

@@ -1,0 +1,1 @@
+"""The dashboard: Panel pages and components over the engine's frames."""

@@ -1,0 +1,41 @@
+"""`python -m dashboard`: start the station, serve the pages, say where everything is.
+
+The same as ``panel serve dashboard/pages/*.py`` with this project's plug-in and set-up; honours
+``PORT``, ``DATA_DIR``, ``REDIS_URL``, ``FEED`` and ``BACKFILL_S``.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from engine.config import Settings
+
+HERE = Path(__file__).parent
+
+
+def arguments(settings: Settings) -> list[str]:
+    """Arguments of ``panel serve`` for these settings."""
+    pages = sorted(str(page) for page in (HERE / "pages").glob("[a-z]*.py"))
+    return [
+        "panel", "serve", *pages, "--port", str(settings.port), "--index", "field", "--plugins", "dashboard.endpoints",
+        "--setup", str(HERE / "start.py"), "--address", os.environ.get("HOST", "127.0.0.1"),
+        "--allow-websocket-origin", f"127.0.0.1:{settings.port}", "--allow-websocket-origin", f"localhost:{settings.port}",
+        "--unused-session-lifetime", "15000", "--check-unused-sessions", "5000", "--keep-alive", "10000",
+    ]  # fmt: skip
+
+
+def main() -> None:
+    """Serve until interrupted."""
+    try:
+        settings = Settings.from_environment()
+    except ValueError as error:
+        sys.exit(f"{error}")
+    from panel.command import main as panel_main
+
+    panel_main(arguments(settings))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+// Client side of the map, called from small Bokeh callbacks: square metres, the view reported once it
+// rests, a cursor read-out from the picture that is already here, and the picture to take along.
+(() => {
+  const maps = new WeakMap()
+  const memory = (fig) => { if (!maps.has(fig)) maps.set(fig, { wanted: null, timer: 0, fitting: false }); return maps.get(fig) }
+
+  const report = (fig, viewport) => {
+    const m = memory(fig)
+    clearTimeout(m.timer)
+    m.timer = setTimeout(() => {
+      const x = fig.x_range, y = fig.y_range
+      const now = [x.start, y.start, x.end, y.end, fig.inner_width, fig.inner_height]
+      const old = viewport.data.v
+      if (old && old.length === 6 && now.every((v, i) => Math.abs(v - old[i]) < 1e-6 * (1 + Math.abs(v)))) return
+      document.getElementById("picture")?.classList.add("busy")
+      viewport.data = { v: now }
+    }, 160)
+  }
+  // Equal metres per pixel on both axes; the wanted bounds stay inside the window.
+  const fit = (fig, viewport, fresh) => {
+    const m = memory(fig), x = fig.x_range, y = fig.y_range, w = fig.inner_width, h = fig.inner_height
+    if (!(w > 10 && h > 10)) return
+    if (fresh || !m.wanted) m.wanted = [x.start, y.start, x.end, y.end]
+    const [west, south, east, north] = m.wanted
+    const scale = Math.max((east - west) / w, (north - south) / h)
+    const cx = (west + east) / 2, cy = (south + north) / 2
+    m.fitting = true
+    x.setv({ start: cx - scale * w / 2, end: cx + scale * w / 2 }); y.setv({ start: cy - scale * h / 2, end: cy + scale * h / 2 })
+    m.fitting = false
+    report(fig, viewport)
+  }
+  const moved = (fig, viewport) => {
+    const m = memory(fig)
+    if (m.fitting) return
+    m.wanted = [fig.x_range.start, fig.y_range.start, fig.x_range.end, fig.y_range.end]
+    report(fig, viewport)
+  }
+  const cell = (source, x, y) => {
+    const d = source.data
+    if (!d.image || !d.image.length || !d.dw[0]) return null
+    const img = d.image[0], [ny, nx] = img.shape ?? [0, 0]
+    const i = Math.floor((x - d.x[0]) / d.dw[0] * nx), j = Math.floor((y - d.y[0]) / d.dh[0] * ny)
+    return i >= 0 && j >= 0 && i < nx && j < ny ? (img.get ? img.get(j, i) : img[j * nx + i]) : null
+  }
+  const R = 6378137
+  const readout = (fig, layers, scale, x, y) => {
+    const box = document.getElementById("readout")
+    if (!box) return
+    const lat = Math.atan(Math.sinh(y / R)) * 180 / Math.PI, lon = x / R * 180 / Math.PI
+    const [low, high, unit] = scale.tags
+    const text = (v) => v === null ? "outside" : v === 0 ? `under ${low}` : v === 255 ? `${high} or more` : `${(low + (v - 1) / 254 * (high - low)).toFixed(1)}`
+    const parts = [`${Math.abs(lat).toFixed(4)}° ${lat < 0 ? "S" : "N"}  ${Math.abs(lon).toFixed(4)}° ${lon < 0 ? "W" : "E"}`]
+    for (const [name, renderer] of layers) if (renderer.visible) parts.push(`${name} ${text(cell(renderer.data_source, x, y))} ${unit}`)
+    box.textContent = parts.join("   ")
+  }
+  const png = async (fig, caption) => {
+    const view = Bokeh.index.find_one_by_id ? Bokeh.index.find_one_by_id(fig.id) : Object.values(Bokeh.index).find((v) => v.model?.id === fig.id)
+    const pic = view.export("png", true).canvas
+    const k = pic.width / Math.max(fig.outer_width || pic.width, 1), lines = caption.split("\n"), step = 15 * k
+    const out = document.createElement("canvas")
+    out.width = pic.width; out.height = pic.height + step * (lines.length + 1)
+    const g = out.getContext("2d"), css = getComputedStyle(document.documentElement)
+    g.fillStyle = css.getPropertyValue("--surface") || "#fff"; g.fillRect(0, 0, out.width, out.height)
+    g.drawImage(pic, 0, 0)
+    g.fillStyle = css.getPropertyValue("--text") || "#000"; g.font = `${11 * k}px "DejaVu Sans", Arial, sans-serif`
+    lines.forEach((line, i) => g.fillText(line, 10 * k, pic.height + step * (i + 1)))
+    const blob = await new Promise((done) => out.toBlob(done, "image/png"))
+    const a = document.createElement("a")
+    a.href = URL.createObjectURL(blob); a.download = "field.png"; a.click()
+    setTimeout(() => URL.revokeObjectURL(a.href), 10000)
+  }
+  window.scytheMap = { fit, moved, readout, png, drawn: () => document.getElementById("picture")?.classList.remove("busy") }
+})()

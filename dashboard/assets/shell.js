@@ -1,0 +1,44 @@
+// What the shell does by itself: theme and kiosk from the URL, folding, full screen, the list of keys.
+(() => {
+  const root = document.documentElement, query = new URLSearchParams(window.location.search)
+  const wanted = query.get("theme")
+  root.dataset.theme = wanted === "dark" || wanted === "light" ? wanted : "light"
+  if (query.get("kiosk") === "1") root.classList.add("kiosk")
+  const toast = (text) => {
+    document.querySelector(".toast")?.remove()
+    const t = document.createElement("div")
+    t.className = "toast"; t.setAttribute("role", "status"); t.textContent = text
+    document.body.appendChild(t)
+    setTimeout(() => t.remove(), 2600)
+  }
+  const copy = async (text, said) => {
+    try { await navigator.clipboard.writeText(text) } catch {
+      const area = document.createElement("textarea")
+      area.value = text; document.body.appendChild(area); area.select(); document.execCommand("copy"); area.remove()
+    }
+    toast(said)
+  }
+  const keys = () => {
+    let box = document.querySelector("dialog.keys")
+    if (!box) {
+      box = document.createElement("dialog"); box.className = "keys"
+      const title = document.createElement("b"); title.textContent = "Keys"; box.appendChild(title)
+      const list = document.createElement("dl")
+      for (const [k, v] of [["space", "live / pause"], ["← →", "10 s back / forward"], ["L", "copy link to this view"], ["F", "full screen"], ["C", "fold the controls away"], ["/", "find an emitter"], ["Esc", "clear the selection"], ["?", "this list"]]) {
+        const dt = document.createElement("dt"), dd = document.createElement("dd"); dt.textContent = k; dd.textContent = v; list.append(dt, dd)
+      }
+      box.appendChild(list); box.addEventListener("click", () => box.close()); document.body.appendChild(box)
+    }
+    box.open ? box.close() : box.showModal()
+  }
+  const find = (node, test) => {
+    for (const el of node.querySelectorAll("*")) {
+      if (test(el)) return el
+      if (el.shadowRoot) { const hit = find(el.shadowRoot, test); if (hit) return hit }
+    }
+    return null
+  }
+  const search = () => find(document, (el) => el.tagName === "INPUT" && el.placeholder && el.placeholder.startsWith("Find"))?.focus()
+  const fullscreen = () => document.fullscreenElement ? document.exitFullscreen() : document.getElementById("picture")?.requestFullscreen()
+  window.scythe = { toast, copy, keys, search, fullscreen, fold: () => { root.classList.toggle("folded"); window.dispatchEvent(new Event("resize")) } }
+})()

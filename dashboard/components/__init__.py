@@ -1,0 +1,1 @@
+"""Param-based components, one concern each; every one works alone in a notebook."""

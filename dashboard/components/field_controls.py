@@ -1,0 +1,54 @@
+"""The controls of the Field page: what is shown, by which model, within which limits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import panel as pn
+import param
+
+from dashboard.components.widget_style import heading, styled
+from dashboard.state import ViewState
+
+
+class FieldControls(pn.viewable.Viewer):
+    """Widgets of a `ViewState`, in groups; they change the state and follow it.
+
+    Examples
+    --------
+    >>> controls = FieldControls(ViewState())
+    >>> len(controls.widgets) > 8
+    True
+    """
+
+    state = param.ClassSelector(class_=ViewState, doc="What the widgets change.")
+
+    def __init__(self, state: ViewState, **params: Any) -> None:
+        super().__init__(state=state, **params)
+        p = state.param
+        w = pn.widgets
+        self.widgets = {
+            "show_field": styled(w.Checkbox.from_param(p.show_field)),
+            "show_forecast": styled(w.Checkbox.from_param(p.show_forecast)),
+            "show_trails": styled(w.Checkbox.from_param(p.show_trails)),
+            "show_emitters": styled(w.Checkbox.from_param(p.show_emitters)),
+            "model": styled(w.Select.from_param(p.model)),
+            "height_m": styled(w.FloatInput.from_param(p.height_m, step=10.0)),
+            "horizon": styled(w.Checkbox.from_param(p.horizon)),
+            "forecast_s": styled(w.EditableFloatSlider.from_param(p.forecast_s, fixed_start=5.0, fixed_end=300.0, step=5.0)),
+            "trail_s": styled(w.FloatInput.from_param(p.trail_s, step=60.0, start=60.0, end=7200.0)),
+            "limits_dbm": styled(w.RangeSlider.from_param(p.limits_dbm, start=-160.0, end=20.0, step=1.0)),
+            "cells": styled(w.Select.from_param(p.cells)),
+            "show_tiles": styled(w.Checkbox.from_param(p.show_tiles)),
+        }
+        ws = self.widgets
+        self._layout = pn.Column(
+            heading("Layers"), ws["show_field"], ws["show_forecast"], ws["show_trails"], ws["show_emitters"],
+            heading("Model"), ws["model"], ws["height_m"], ws["horizon"],
+            heading("Forecast and trails"), ws["forecast_s"], ws["trail_s"],
+            heading("Scale and grid"), ws["limits_dbm"], ws["cells"], ws["show_tiles"],
+            margin=0, sizing_mode="stretch_width",
+        )  # fmt: skip
+
+    def __panel__(self) -> pn.viewable.Viewable:
+        return self._layout

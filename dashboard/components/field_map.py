@@ -1,0 +1,212 @@
+"""The field map: one frame drawn on the base map, and kept drawn by replacing the data of its sources.
+
+The figure is made once per session; an update touches only the columns that changed. A HoloViews
+update of the same picture costs some ten times as much per viewer (docs/decisions), which with many
+viewers decides everything; `field_plot` makes the HoloViews twin for notebooks and files.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import panel as pn
+import param
+from bokeh.models import ColorBar, ColumnDataSource, CustomJS, FixedTicker, HoverTool, LinearColorMapper, TapTool
+
+from dashboard.components.base_map import BaseMap, View, degrees_of_view, view_of_degrees
+from dashboard.components.emitter_columns import EMPTY_EMITTERS, EMPTY_SELECTION, emitter_columns, selection_columns
+from dashboard.state import ViewState
+from dashboard.theme import THEMES, field_colours, forecast_colours, trail_colours
+from engine.frames.field_frame import FieldFrame
+
+TRAIL_PERIOD_S = 5.0
+"""Trails fade slowly, so they are sent this often only, s of shown time."""
+
+UNITS = {"free_space": "dBm", "inverse_square": "dB re 1 m⁻²"}
+"""Unit of the field by model."""
+
+_LAYERS = {"field": "field_colours", "forecast": "forecast_colours", "trails": "trail_colours"}
+
+
+class FieldMap(pn.viewable.Viewer):
+    """Map of the field now, the predicted field, trails and emitters.
+
+    Examples
+    --------
+    In a notebook, with a frame at hand::
+
+        map = FieldMap(ViewState())
+        map.show(frame)
+        map
+    """
+
+    state = param.ClassSelector(class_=ViewState, doc="What to show; the map writes the view and the selection into it.")
+
+    def __init__(self, state: ViewState, **params: Any) -> None:
+        super().__init__(state=state, **params)
+        self.base = BaseMap(view_of_degrees(state.west, state.south, state.east, state.north), state.theme, self._viewed)
+        self.frame: FieldFrame | None = None
+        self._sent: dict[str, tuple[Any, float, np.ndarray]] = {}
+        self._selecting = False
+        self._draw_layers()
+        self._draw_emitters()
+        self._pane = pn.pane.Bokeh(self.base.figure, sizing_mode="stretch_both", margin=0)
+        self._restyle()
+        state.param.watch(lambda *_: self._restyle(), ["theme", "limits_dbm", "model"])
+        state.param.watch(lambda *_: self._toggle(), ["show_field", "show_forecast", "show_trails", "show_emitters"])
+        state.param.watch(lambda *_: self.base.show_tiles(state.show_tiles), "show_tiles")
+        state.param.watch(lambda *_: self._mark_selection(), "selected")
+        self._toggle()
+        self.base.show_tiles(state.show_tiles)
+
+    def __panel__(self) -> pn.viewable.Viewable:
+        return self._pane
+
+    @property
+    def view(self) -> View:
+        """Bounds in view, Web Mercator metres."""
+        return self.base.view
+
+    def show(self, frame: FieldFrame) -> None:
+        """Draw a frame: only what differs from the picture that is there is sent."""
+        self.frame = frame
+        s = frame.spec
+        place = (s.west_m, s.south_m, s.east_m, s.north_m)
+        for name, levels in frame.levels.items():
+            sent_place, sent_at, sent = self._sent.get(name, (None, -1e9, None))
+            if sent_place == place and sent is not None:
+                recent = name == "trails" and abs(frame.moment_s - sent_at) < TRAIL_PERIOD_S
+                if recent or (sent is levels) or np.array_equal(sent, levels):
+                    continue
+            self._sent[name] = (place, frame.moment_s, levels)
+            self.sources[name].data = {
+                "image": [levels], "x": [place[0]], "y": [place[1]], "dw": [place[2] - place[0]], "dh": [place[3] - place[1]],
+            }  # fmt: skip
+        self.images["forecast"].glyph.global_alpha = round(0.35 + 0.65 * frame.forecast_confidence, 2)
+        columns = emitter_columns(frame, self.base.view)
+        self._quietly(self.emitters, columns)
+        self._mark_selection()
+
+    # -- inside ---------------------------------------------------------------------------------
+
+    def _draw_layers(self) -> None:
+        f = self.base.figure
+        self.sources, self.images, self.mappers = {}, {}, {}
+        for name in _LAYERS:
+            self.mappers[name] = LinearColorMapper(palette=["#00000000"] * 256, low=-0.5, high=255.5)
+            self.sources[name] = ColumnDataSource(data={"image": [], "x": [], "y": [], "dw": [], "dh": []})
+            self.images[name] = f.image(
+                "image", "x", "y", "dw", "dh", source=self.sources[name], color_mapper=self.mappers[name], level="image"
+            )
+        # One scale for both layers: two bars side by side, the ticks on the outer one.
+        self.bars = {}
+        for name in ("field", "forecast"):
+            mapper = LinearColorMapper(palette=field_colours("light"), low=-80, high=-55)
+            bar = ColorBar(color_mapper=mapper, width=11, padding=4, margin=0, location=(0, 0), bar_line_color=None)
+            bar.title_standoff, bar.ticker = 6, FixedTicker(ticks=[])
+            f.add_layout(bar, "right")
+            self.bars[name] = bar
+        self.scale = ColumnDataSource(tags=[-80.0, -55.0, "dBm"])
+        layers = [["field", self.images["field"]], ["predicted", self.images["forecast"]]]
+        f.js_on_event("mousemove", CustomJS(
+            args={"fig": f, "layers": layers, "scale": self.scale},
+            code="window.scytheMap && scytheMap.readout(fig, layers, scale, cb_obj.x, cb_obj.y)",
+        ))  # fmt: skip
+        drawn = CustomJS(code="window.scytheMap && scytheMap.drawn()")
+        for source in self.sources.values():
+            source.js_on_change("data", drawn)
+
+    def _draw_emitters(self) -> None:
+        f = self.base.figure
+        self.emitters = ColumnDataSource(data=EMPTY_EMITTERS)
+        self.selection = ColumnDataSource(data=EMPTY_SELECTION["track"])
+        self.ellipse = ColumnDataSource(data=EMPTY_SELECTION["ellipse"])
+        self._glyphs = {
+            "ahead": f.segment("x", "y", "px", "py", source=self.emitters, line_width=1.2, line_alpha=0.8),
+            "markers": f.scatter("x", "y", source=self.emitters, marker="marker", angle="angle", size=9, line_width=0.8),
+            "labels": f.text("x", "y", text="label", source=self.emitters, x_offset=8, y_offset=-3, text_font_size="10px"),
+            "track": f.line("x", "y", source=self.selection, line_width=2.0),
+            "ellipse": f.ellipse("x", "y", "width", "height", "angle", source=self.ellipse, fill_alpha=0.12, line_width=1.5),
+        }
+        for name in ("markers", "labels", "ahead"):
+            self._glyphs[name].nonselection_glyph = None
+        hover = HoverTool(
+            renderers=[self._glyphs["markers"]], point_policy="snap_to_data",
+            tooltips=[("", "@name (@id)"), ("altitude", "@alt_m{0,0} m"), ("speed", "@speed{0} m/s"),
+                      ("EIRP", "@eirp{0.0} dBm @assumed"), ("last fix", "@age{0.0} s ago")],
+        )  # fmt: skip
+        f.add_tools(hover, TapTool(renderers=[self._glyphs["markers"]]))
+        f.toolbar.active_inspect = hover
+        self.emitters.selected.on_change("indices", self._tapped)
+
+    def _restyle(self) -> None:
+        theme, (low, high) = self.state.theme, self.state.limits_dbm
+        p, unit = THEMES[theme], UNITS.get(self.state.model, "dBm")
+        self.base.set_theme(theme)
+        palettes = {"field": field_colours(theme), "forecast": forecast_colours(theme), "trails": trail_colours(theme)}
+        for name, mapper in self.mappers.items():
+            mapper.palette = palettes[name]
+        for name, bar in self.bars.items():
+            bar.color_mapper.update(palette=palettes[name], low=low, high=high)
+            bar.background_fill_color = p.surface
+            bar.major_label_text_color = bar.title_text_color = p.muted
+            bar.major_label_text_font_size = bar.title_text_font_size = "11px"
+            bar.title_text_font_style = "normal"
+            bar.major_tick_line_color = p.muted
+        self.bars["forecast"].ticker = FixedTicker(ticks=_nice_ticks(low, high))
+        self.bars["forecast"].title = f"Received power ({unit}): now (left), predicted (right)"
+        self.scale.tags = [low, high, unit]
+        g = self._glyphs
+        g["markers"].glyph.update(fill_color=p.emitter, line_color=p.emitter_edge)
+        g["labels"].glyph.update(text_color=p.text)
+        g["ahead"].glyph.update(line_color=p.forecast)
+        g["track"].glyph.update(line_color=p.selected)
+        g["ellipse"].glyph.update(line_color=p.forecast, fill_color=p.forecast)
+
+    def _toggle(self) -> None:
+        s = self.state
+        on = {"field": s.show_field, "forecast": s.show_forecast, "trails": s.show_trails}
+        for name, image in self.images.items():
+            image.visible = on[name]
+        for name in ("markers", "labels"):
+            self._glyphs[name].visible = s.show_emitters
+        self._glyphs["ahead"].visible = s.show_emitters and s.show_forecast
+
+    def _viewed(self, view: View) -> None:
+        west, south, east, north = degrees_of_view(view)
+        self.state.param.update(west=west, south=south, east=east, north=north)
+
+    def _tapped(self, attr: str, old: list[int], new: list[int]) -> None:
+        if self._selecting:
+            return
+        ids = self.emitters.data["id"]
+        chosen = [ids[i] for i in new if 0 <= i < len(ids)]
+        self.state.selected = str(chosen[0]) if chosen else ""
+
+    def _quietly(self, source: ColumnDataSource, columns: dict[str, Any]) -> None:
+        self._selecting = True
+        try:
+            source.data = columns
+        finally:
+            self._selecting = False
+
+    def _mark_selection(self) -> None:
+        ids = list(self.emitters.data["id"])
+        wanted = [ids.index(self.state.selected)] if self.state.selected in ids else []
+        self._selecting = True
+        try:
+            if self.emitters.selected.indices != wanted:
+                self.emitters.selected.indices = wanted
+        finally:
+            self._selecting = False
+        columns = selection_columns(self.frame, self.state.selected)
+        if columns is not EMPTY_SELECTION or len(self.ellipse.data["x"]):
+            self.selection.data = columns["track"]
+            self.ellipse.data = columns["ellipse"]
+
+
+def _nice_ticks(low: float, high: float) -> list[float]:
+    span = high - low
+    step = next(s for s in (1, 2, 5, 10, 20, 50, 100) if span / s <= 9)
+    return [float(v) for v in np.arange(np.ceil(low / step) * step, high + 1e-9, step)]

@@ -1,0 +1,191 @@
+"""The inspector: everything known of the selected emitter, and how well its forecast has done.
+
+Data is text and only text: every value goes through `html.escape` on its way to the page.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from html import escape
+from typing import Any
+
+import numpy as np
+import panel as pn
+import param
+
+from dashboard.components.widget_style import heading, styled
+from dashboard.state import ViewState
+from engine.frames.field_frame import FieldFrame
+from engine.rf.emitters import kind_defaults
+from engine.rf.forecast_score import error_ellipse
+from engine.rf.track_record import HorizonRecord
+from engine.rf.tracks import ALT, CLIMB
+
+CSS = """
+:host { color: var(--text); font-size: 12.5px; }
+h3 { margin: 2px 0 1px; font-size: 15px; overflow-wrap: anywhere; } p { margin: 3px 0; color: var(--muted); }
+dl { display: grid; grid-template-columns: auto 1fr; gap: 3px 10px; margin: 8px 0; }
+dt { color: var(--muted); cursor: help; white-space: nowrap; } dd { margin: 0; text-align: right; font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
+h4 { margin: 12px 0 3px; font-size: 11px; letter-spacing: .06em; text-transform: uppercase; color: var(--muted); }
+table { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums; } th { text-align: right; color: var(--muted); font-weight: 500; cursor: help; }
+td { text-align: right; padding: 1px 0; } th:first-child, td:first-child { text-align: left; }
+i { display: inline-block; width: 11px; height: 11px; border: 1px solid currentColor; border-radius: 50%; font: 600 8px/10px serif; text-align: center; opacity: .6; vertical-align: 1px; } em { font-style: normal; color: var(--warn); }
+"""
+
+
+class Inspector(pn.viewable.Viewer):
+    """What is selected: identity, values with unit and age, prediction with uncertainty, score so far.
+
+    Examples
+    --------
+    >>> Inspector(ViewState()).text.object.startswith("<p>")
+    True
+    """
+
+    state = param.ClassSelector(class_=ViewState, doc="Holds the selection.")
+
+    def __init__(self, state: ViewState, **params: Any) -> None:
+        super().__init__(state=state, **params)
+        self.find = styled(pn.widgets.TextInput(name="", placeholder="Find an emitter: id or call sign", value=""))
+        self.clear = styled(pn.widgets.Button(name="Clear selection (Esc)"))
+        self.clear.visible = bool(state.selected)
+        self.text = pn.pane.HTML(
+            "<p>Click an emitter on the map.</p>", stylesheets=[CSS], sizing_mode="stretch_width", margin=0
+        )
+        self.clear.on_click(lambda _: state.param.update(selected=""))
+        self._layout = pn.Column(
+            heading("Emitter"), self.find, self.text, self.clear, margin=0, sizing_mode="stretch_width"
+        )
+
+    def __panel__(self) -> pn.viewable.Viewable:
+        return self._layout
+
+    def show(self, frame: FieldFrame, in_view: int, record: list[HorizonRecord] | None) -> None:
+        """Show the state of the selection in a frame; `record` is the score of its forecast so far."""
+        selected = self.state.selected
+        html = emitter_html(frame, selected, record) if selected else overview_html(frame, in_view)
+        if self.text.object != html:
+            self.text.object = html
+        if self.clear.visible != bool(selected):
+            self.clear.visible = bool(selected)
+
+
+def find_emitter(frame: FieldFrame, wanted: str) -> str | None:
+    """Identity of the first emitter whose id or call sign contains a text, whole matches first."""
+    wanted = wanted.strip().lower()
+    if not wanted:
+        return None
+    table = frame.tracks.table
+    pairs = [(str(i), str(c or "")) for i, c in zip(table["id"], table["callsign"], strict=True)]
+    whole = [i for i, c in pairs if wanted in (i.lower(), c.lower())]
+    part = [i for i, c in pairs if wanted in i.lower() or wanted in c.lower()]
+    return next(iter(whole + part), None)
+
+
+def overview_html(frame: FieldFrame, in_view: int) -> str:
+    """What the picture holds, when nothing is selected."""
+    n = len(frame.tracks)
+    assumed = int(frame.tracks.table["assumed_radio"].astype(bool).sum()) if n else 0
+    lines = [
+        "<p>Click an emitter on the map, or find one by name.</p><dl>",
+        _row("emitters in view", f"{in_view} of {n}", "Emitters heard within the last 60 s before the moment shown."),
+        _row("assumed power", f"{assumed} of {n}", "Emitters whose EIRP or frequency is the default of their kind."),
+        _row("forecast spread", _length(_spread(frame)), "Median one-sigma radius of the predicted positions."),
+        _row("picture step", f"±{frame.quantisation_db:.2f} dB", "Largest rounding error of the 8-bit picture on screen."),
+        _row("computed in", f"{frame.compute_ms:.0f} ms", "Time to compute this frame, once for all viewers."),
+        "</dl>",
+    ]
+    return "".join(lines)
+
+
+def emitter_html(frame: FieldFrame, selected: str, record: list[HorizonRecord] | None) -> str:
+    """The selected emitter as HTML; every value from data is escaped."""
+    rows = np.flatnonzero(frame.tracks.table["id"].to_numpy(dtype=object) == selected)
+    if not len(rows):
+        return (
+            f"<h3>{escape(selected)}</h3><p>Not heard in the 60 s before the moment shown. "
+            "It stays selected and is shown again as soon as it is heard.</p>"
+        )
+    i = int(rows[0])
+    info = frame.tracks.table.iloc[i]
+    kind = kind_defaults(str(info["emitter_kind"]))
+    assumed = " <em>assumed</em>" if bool(info["assumed_radio"]) else ""
+    name = info["callsign"] if isinstance(info["callsign"], str) and info["callsign"] else selected
+    mark = " <em>synthetic</em>" if bool(info["synthetic"]) else ""
+    climb = frame.tracks.ring[i, -1, CLIMB]
+    parts = [
+        f"<h3>{escape(str(name))}{mark}</h3><p>{escape(str(info['emitter_kind']))} · {escape(selected)}</p><dl>",
+        _row("position", _place(frame.now.lat[i], frame.now.lon[i]), "Tracked position at the moment shown, WGS-84."),
+        _row("altitude", f"{frame.now.alt_m[i]:,.0f} m", "Height as reported, carried to the moment shown by its climb rate."),
+        _row("speed", f"{frame.now.speed_m_s[i]:.0f} m/s", "Ground speed from the tracking filter."),
+        _row("track", f"{frame.now.track_deg[i] % 360:.0f}°", "Direction of motion, clockwise from true north."),
+        _row("climb", f"{climb:+.1f} m/s" if np.isfinite(climb) else "unknown", "Vertical rate as last reported."),
+        _row("EIRP", f"{float(info['eirp_dbm']):.1f} dBm{assumed}", f"Radiated power; default of the kind: {kind.source}."),
+        _row("frequency", f"{float(info['freq_hz']) / 1e6:,.1f} MHz", "Carrier frequency."),
+        _row("confidence", f"{float(info['confidence']):.2f}", "As reported by the source, 0 to 1."),
+        _row("last fix", f"{frame.tracks.age_s[i]:.1f} s ago", "Age of the newest position at the moment shown."),
+        _row("fixes held", str(int(frame.tracks.count[i])), "Newest positions that the forecast is made from."),
+        _row("last altitude", f"{frame.tracks.ring[i, -1, ALT]:,.0f} m", "Height in the newest fix."),
+        _row("source", escape(str(info["source"])), "Who reported it."),
+        "</dl>",
+    ]
+    if isinstance(info["recorded_at"], str):
+        parts.append(f"<p>Recorded {escape(info['recorded_at'])}, replayed as if now.</p>")
+    return "".join([*parts, _prediction_html(frame, i), _record_html(record)])
+
+
+def _prediction_html(frame: FieldFrame, i: int) -> str:
+    a, b, bearing = error_ellipse(
+        frame.ahead.var_east_m2[i], frame.ahead.var_north_m2[i], frame.ahead.cov_east_north_m2[i], probability=0.9
+    )
+    return (
+        f"<h4>Prediction, {frame.spec.forecast_s:g} s ahead</h4><dl>"
+        + _row("position", _place(frame.ahead.lat[i], frame.ahead.lon[i]), "Where the tracking filter expects it.")
+        + _row("90 % ellipse", f"± {_length(float(a))} × {_length(float(b))}", "Semi-axes of the claimed 90 % ellipse.")
+        + _row("long axis", f"{float(bearing) % 180:.0f}°", "Direction of the longer axis, clockwise from north.")
+        + "</dl>"
+    )
+
+
+def _record_html(record: list[HorizonRecord] | None) -> str:
+    title = "<h4>Prediction error so far, last 10 min</h4>"
+    if not record or not any(r.n for r in record):
+        return title + "<p>No prediction has come due yet.</p>"
+    head = (
+        '<tr><th title="How far ahead the prediction looked">ahead</th>'
+        '<th title="Root mean square horizontal error against the real fixes">RMSE <i>i</i></th>'
+        '<th title="Share of real fixes inside the claimed 90 % ellipse; 90 % is right">in 90 % <i>i</i></th>'
+        '<th title="Predictions scored">n</th></tr>'
+    )
+    body = "".join(
+        f"<tr><td>{r.horizon_s:g} s</td><td>{_length(r.rmse_m)}</td><td>{100 * r.inside_90:.0f} %</td><td>{r.n}</td></tr>"
+        if r.n
+        else f"<tr><td>{r.horizon_s:g} s</td><td>–</td><td>–</td><td>0</td></tr>"
+        for r in record
+    )
+    return f"{title}<table>{head}{body}</table>"
+
+
+def _row(name: str, value: str, definition: str) -> str:
+    return f'<dt title="{escape(definition)}" tabindex="0">{name} <i>i</i></dt><dd>{value}</dd>'
+
+
+def _place(lat: float, lon: float) -> str:
+    return f"{abs(lat):.4f}° {'S' if lat < 0 else 'N'}, {abs(lon):.4f}° {'W' if lon < 0 else 'E'}"
+
+
+def _length(metres: float) -> str:
+    if not np.isfinite(metres):
+        return "unknown"
+    return f"{metres:.0f} m" if metres < 995 else f"{metres / 1000:.1f} km"
+
+
+def _spread(frame: FieldFrame) -> float:
+    if not len(frame.tracks):
+        return float("nan")
+    return float(np.nanmedian(np.sqrt(np.asarray(frame.ahead.var_east_m2) + np.asarray(frame.ahead.var_north_m2))))
+
+
+def utc_text(moment_s: float) -> str:
+    """A moment as people write it, UTC."""
+    return datetime.fromtimestamp(moment_s, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

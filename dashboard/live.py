@@ -1,0 +1,154 @@
+"""One station and one set of live frames per process, for all sessions.
+
+A session is woken without data and pulls what it wants on its own loop. It is registered only when
+its page has loaded: a client that never says it is ready gets nothing and costs nothing, and is
+forgotten when its session ends.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import panel as pn
+from bokeh.document import Document
+
+from engine.station import Station
+
+logger = logging.getLogger(__name__)
+
+_lock = threading.Lock()
+_station: Station | None = None
+_failure: str | None = None
+
+
+def station() -> Station:
+    """The station of this process, started on first use.
+
+    Raises
+    ------
+    RuntimeError
+        When it could not be started; the message says why and what to do.
+    """
+    global _station, _failure
+    with _lock:
+        if _station is None:
+            try:
+                _station = Station().start()
+            except Exception as error:
+                _failure = f"{type(error).__name__}: {error}"
+                logger.exception("the station could not be started")
+                raise RuntimeError(_failure) from error
+            atexit.register(shut_down)
+        return _station
+
+
+def shut_down() -> None:
+    """Stop the station, so that nothing accepted is lost."""
+    global _station
+    with _lock:
+        if _station is not None:
+            _station.stop()
+            _station = None
+
+
+def readiness() -> dict[str, Any]:
+    """State of the instance for `/ready`, without starting anything."""
+    running = _station
+    phase = running.phase if running is not None else ("failed" if _failure else "warming")
+    return {"status": phase, "sessions": len(sessions), "error": _failure}
+
+
+sessions: set[Wakeful] = set()
+"""Sessions that are loaded and want to be woken."""
+
+
+class Wakeful:
+    """A session's bell: wakes are coalesced, run on the session's own loop, and end with the session.
+
+    Parameters
+    ----------
+    pull : callable () -> None
+        Runs on the session's loop with its document locked; wakes may be lost or doubled without harm.
+    close : callable () -> None
+        Runs once, when the session is destroyed.
+    """
+
+    def __init__(self, pull: Callable[[], None], close: Callable[[], None]) -> None:
+        self._pull = pull
+        self._close = close
+        self._pending = False
+        self._document: Document | None = None
+        self.pulls = 0
+        self.errors = 0
+
+    def attach(self, document: Document) -> None:
+        """Begin to wake: the page has loaded."""
+        self._document = document
+        sessions.add(self)
+        self.wake()
+
+    def wake(self) -> None:
+        """Ask for one pull; called from any thread, returns at once."""
+        document = self._document
+        if document is None or self._pending or self not in sessions:
+            return
+        self._pending = True
+        try:
+            document.add_next_tick_callback(self._run)
+        except Exception:
+            # The document went away between the two lines above; the session's end will tell us so.
+            self._pending = False
+
+    def close(self) -> None:
+        """Forget the session."""
+        sessions.discard(self)
+        self._document = None
+        try:
+            self._close()
+        except Exception:
+            logger.exception("a session did not close cleanly")
+
+    def _run(self) -> None:
+        self._pending = False
+        if self not in sessions:
+            return
+        self.pulls += 1
+        try:
+            with pn.io.hold():
+                self._pull()
+        except Exception:
+            self.errors += 1
+            logger.exception("a session's update failed")
+
+
+class _SessionEnd:
+    """Called by Panel when a session is destroyed; an object of an imported module, as Panel needs."""
+
+    def __init__(self, bell: Wakeful) -> None:
+        self.bell = bell
+
+    def __call__(self, session_context: Any) -> None:
+        self.bell.close()
+
+
+def join(bell: Wakeful) -> None:
+    """Wake this session from when its page has loaded until it is destroyed."""
+    document = pn.state.curdoc
+    if document is None or document.session_context is None:
+        return
+
+    def loaded() -> None:
+        bell.attach(document)
+
+    pn.state.onload(loaded)
+    document.on_session_destroyed(_SessionEnd(bell))
+
+
+def now_s() -> float:
+    """Epoch seconds."""
+    return time.time()

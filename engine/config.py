@@ -1,0 +1,74 @@
+"""Settings of a running station, read once from the environment, each documented and checked.
+
+Nothing else in the project reads environment variables, so this page lists all of them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a station needs to know before it starts.
+
+    Attributes
+    ----------
+    data_dir : Path
+        Where the event log and everything a run writes is kept (``DATA_DIR``, default ``data/run``).
+    redis_url : str or None
+        A running Redis or Valkey (``REDIS_URL``); None starts an embedded one.
+    port : int
+        Port of the web server (``PORT``, default 5006).
+    feed : str
+        What to play (``FEED``): ``sample`` for the recorded air picture, ``synthetic`` for an invented
+        one, ``none``, or the path of a tracks file.
+    backfill_s : float
+        Seconds of the recording to ingest at once at start, so that there is a past to look at
+        (``BACKFILL_S``, default 1800).
+    """
+
+    data_dir: Path = Path("data/run")
+    redis_url: str | None = None
+    port: int = 5006
+    feed: str = "sample"
+    backfill_s: float = 1800.0
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] | None = None) -> Settings:
+        """Settings from environment variables.
+
+        Raises
+        ------
+        ValueError
+            Naming the variable, its value and what would be right.
+
+        Examples
+        --------
+        >>> Settings.from_environment({"PORT": "8080"}).port
+        8080
+        """
+        env = os.environ if environ is None else environ
+        return cls(
+            data_dir=Path(env.get("DATA_DIR") or "data/run"),
+            redis_url=env.get("REDIS_URL") or None,
+            port=int(_number(env, "PORT", 5006, 0, 65535)),
+            feed=env.get("FEED") or "sample",
+            backfill_s=_number(env, "BACKFILL_S", 1800.0, 0.0, 86_400.0),
+        )
+
+
+def _number(env: Mapping[str, str], name: str, default: float, low: float, high: float) -> float:
+    text = env.get(name) or ""
+    if not text:
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        raise ValueError(f"{name} is {text!r}; it must be a number from {low:g} to {high:g}") from None
+    if not low <= value <= high:
+        raise ValueError(f"{name} is {text}; it must be from {low:g} to {high:g}")
+    return value

@@ -1,0 +1,92 @@
+"""The feed that a station starts with: a recorded sample, an invented air picture, or a file of one's own.
+
+A sample is looked for beside the project, in the cache, and at its origin; where it cannot be had, a
+seeded synthetic picture takes its place and says so.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from engine.config import Settings
+from engine.events.log import EventLog
+from engine.ingest.protocol import CaptureEngine
+from engine.ingest.rejects import Rejects
+from engine.ingest.tracks_read import read_tracks
+from engine.ingest.tracks_replay import TrackReplay
+
+logger = logging.getLogger(__name__)
+
+SAMPLE = "tracks/switzerland.json.gz"
+"""The main sample: one day of air traffic over Switzerland."""
+
+SAMPLE_WINDOW = ("2018-08-01T07:00:00Z", "2018-08-01T19:00:00Z")
+"""The busy part of that day; it is played in a loop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """What a station plays: the source, how the page names it, and whether it is invented."""
+
+    source: CaptureEngine | None
+    label: str
+    synthetic: bool
+
+
+def open_feed(settings: Settings, log: EventLog) -> Feed:
+    """The feed named by `settings.feed`.
+
+    Raises
+    ------
+    FileNotFoundError
+        When it is a path and no file is there.
+    """
+    if settings.feed == "none":
+        return Feed(None, "no feed: waiting for events", False)
+    if settings.feed == "sample":
+        return _sample(settings, log)
+    if settings.feed == "synthetic":
+        return _synthetic(settings, log)
+    path = Path(settings.feed)
+    if not path.is_file():
+        raise FileNotFoundError(f"FEED is {settings.feed!r}: no such file; use sample, synthetic, none or a tracks file")
+    events, rejects = read_tracks(path)
+    return Feed(_looped(path.stem, events, None, settings, log, rejects), f"{path.name}, replayed", False)
+
+
+def _sample(settings: Settings, log: EventLog) -> Feed:
+    from data.loader import DataUnavailable, locate
+
+    try:
+        path = locate(SAMPLE)
+    except DataUnavailable as missing:
+        logger.warning("the recorded sample is not to be had (%s); a synthetic air picture is played instead", missing)
+        return _synthetic(settings, log)
+    events, rejects = read_tracks(path)
+    source = _looped("switzerland-2018", events, SAMPLE_WINDOW, settings, log, rejects)
+    return Feed(source, "Recorded 2018-08-01 over Switzerland (OpenSky Network), replayed as if now", False)
+
+
+def _synthetic(settings: Settings, log: EventLog) -> Feed:
+    from data.synthetic import air_picture, write_json
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "synthetic.json.gz"
+        write_json(air_picture(seed=1, n=60, duration_s=3600.0, step_s=5.0), path)
+        events, rejects = read_tracks(path)
+    source = _looped("synthetic", events, None, settings, log, rejects)
+    return Feed(source, "SYNTHETIC air picture: invented aircraft, nothing here is real", True)
+
+
+def _looped(
+    name: str, events: pa.Table, window: tuple[str, str] | None, settings: Settings, log: EventLog, rejects: Rejects
+) -> TrackReplay:
+    """The recording as if it happened now, over and over; it goes on from where the log ends."""
+    return TrackReplay.rebased(
+        name, events, window=window, backfill_s=settings.backfill_s, since=log.last_time(name), rejects=rejects
+    )

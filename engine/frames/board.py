@@ -1,0 +1,218 @@
+"""The frame board: one worker computes each wanted frame once, and wakes those who want it.
+
+Sessions register a spec and a wake function; the worker computes every distinct spec once per tick
+(live) or once (a moment of the past) and wakes the watchers without handing them data: they pull
+`Watch.frame` on their own loop. A newer spec of a watcher replaces its older one, so nothing is
+computed that nobody waits for. The board knows nothing of what a frame is.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import Any, Generic, Protocol, TypeVar
+
+logger = logging.getLogger(__name__)
+
+TICK_S = 1.0
+"""Period of live frames, s."""
+
+PAST_FRAMES_KEPT = 48
+"""Frames of past moments kept; the least recently used goes first."""
+
+
+class Spec(Hashable, Protocol):
+    """What the board needs of a spec: hashable, and a moment that is None when live."""
+
+    @property
+    def moment_s(self) -> float | None: ...
+
+
+S = TypeVar("S", bound=Spec)
+F = TypeVar("F")
+
+
+class Watch(Generic[S, F]):
+    """One watcher of the board: its spec, the newest frame for it, and the last error."""
+
+    def __init__(self, board: FrameBoard[S, F], spec: S, wake: Callable[[], None]) -> None:
+        self._board = board
+        self.spec = spec
+        self.wake = wake
+        self.frame: F | None = None
+        self.frame_spec: S | None = None
+        self.error: str | None = None
+
+    @property
+    def waiting(self) -> bool:
+        """True while the newest spec has no frame and no error yet."""
+        return self.frame_spec != self.spec and self.error is None
+
+    def request(self, spec: S) -> None:
+        """Want another frame; the older wish, if not computed yet, is dropped."""
+        self._board.request(self, spec)
+
+    def close(self) -> None:
+        """Stop watching."""
+        self._board.remove(self)
+
+
+class FrameBoard(Generic[S, F]):
+    """Computes frames for all watchers in one thread.
+
+    Parameters
+    ----------
+    compute : callable (spec, moment_s) -> frame
+        `moment_s` is the tick for a live spec and `spec.moment_s` for one of the past.
+    now : callable () -> float
+        Epoch seconds.
+    tick_s : float
+        Period of live frames, s.
+    """
+
+    def __init__(
+        self, compute: Callable[[S, float], F], now: Callable[[], float] = time.time, tick_s: float = TICK_S
+    ) -> None:
+        self._compute = compute
+        self._now = now
+        self.tick_s = tick_s
+        self._watches: set[Watch[S, F]] = set()
+        self._past: OrderedDict[S, F] = OrderedDict()
+        self._live: dict[S, F] = {}
+        self._lock = threading.Lock()
+        self._wanted = threading.Event()
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.ticks = 0
+        self.computed = 0
+        self.failed = 0
+        self.last_tick_ms = 0.0
+        self.on_tick: Callable[[float], None] | None = None
+
+    def start(self) -> None:
+        """Start the worker thread."""
+        self._thread = threading.Thread(target=self._run, name="frames", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop the worker and forget all watchers."""
+        self._stopping.set()
+        self._wanted.set()
+        if self._thread is not None:
+            self._thread.join(timeout=10.0)
+        with self._lock:
+            self._watches.clear()
+
+    def watch(self, spec: S, wake: Callable[[], None]) -> Watch[S, F]:
+        """Register a watcher; `wake` is called from the worker and must return at once."""
+        watch = Watch(self, spec, wake)
+        with self._lock:
+            self._watches.add(watch)
+        self.request(watch, spec)
+        return watch
+
+    def request(self, watch: Watch[S, F], spec: S) -> None:
+        """Set the wish of a watcher; an equal frame that is already there is given at once."""
+        with self._lock:
+            watch.spec, watch.error = spec, None
+            ready = self._past.get(spec) if spec.moment_s is not None else self._live.get(spec)
+            if ready is not None:
+                watch.frame, watch.frame_spec = ready, spec
+        if ready is None:
+            self._wanted.set()
+        else:
+            watch.wake()
+
+    def remove(self, watch: Watch[S, F]) -> None:
+        """Forget a watcher."""
+        with self._lock:
+            self._watches.discard(watch)
+
+    def stats(self) -> dict[str, Any]:
+        """Counts of the board: watchers, distinct specs, frames computed and failed, time of the last tick."""
+        with self._lock:
+            specs = {w.spec for w in self._watches}
+            return {
+                "watchers": len(self._watches),
+                "specs": len(specs),
+                "computed": self.computed,
+                "failed": self.failed,
+                "ticks": self.ticks,
+                "last_tick_ms": round(self.last_tick_ms, 2),
+                "past_frames": len(self._past),
+            }
+
+    def _run(self) -> None:
+        next_tick = self._now()
+        while not self._stopping.is_set():
+            self._wanted.wait(max(next_tick - self._now(), 0.0))
+            if self._stopping.is_set():
+                return
+            self._wanted.clear()
+            if self._now() >= next_tick:
+                # A tick that comes late is not made up for: the next one is a whole period away.
+                next_tick = max(next_tick + self.tick_s, self._now() + 0.1 * self.tick_s)
+                self._tick(self._now())
+            else:
+                self._serve(self._now(), only_waiting=True)
+
+    def _tick(self, moment_s: float) -> None:
+        started = time.perf_counter()
+        if self.on_tick is not None:
+            try:
+                self.on_tick(moment_s)
+            except Exception:
+                self.failed += 1
+                logger.exception("the tick's callback failed")
+        with self._lock:
+            wanted = {w.spec for w in self._watches}
+            self._live = {spec: frame for spec, frame in self._live.items() if spec in wanted}
+        self._serve(moment_s, only_waiting=False)
+        self.ticks += 1
+        self.last_tick_ms = 1e3 * (time.perf_counter() - started)
+
+    def _serve(self, moment_s: float, *, only_waiting: bool) -> None:
+        with self._lock:
+            watches = [w for w in self._watches if w.waiting or not only_waiting]
+        groups: dict[S, list[Watch[S, F]]] = {}
+        for watch in watches:
+            groups.setdefault(watch.spec, []).append(watch)
+        # Those who have no picture at all come first.
+        for spec in sorted(groups, key=lambda s: not any(w.waiting for w in groups[s])):
+            if self._stopping.is_set():
+                return
+            if not any(w.spec == spec for w in groups[spec]):
+                continue
+            self._give(spec, groups[spec], moment_s)
+
+    def _give(self, spec: S, watches: list[Watch[S, F]], moment_s: float) -> None:
+        frame, error = None, None
+        live = spec.moment_s is None
+        with self._lock:
+            frame = None if live else self._past.get(spec)
+        if frame is None:
+            try:
+                frame = self._compute(spec, moment_s if spec.moment_s is None else spec.moment_s)
+                self.computed += 1
+            except Exception as exc:
+                error = f"{type(exc).__name__}: {exc}"
+                self.failed += 1
+                logger.exception("frame failed for %s", spec)
+        with self._lock:
+            if frame is not None and live:
+                self._live[spec] = frame
+            elif frame is not None:
+                self._past[spec] = frame
+                self._past.move_to_end(spec)
+                while len(self._past) > PAST_FRAMES_KEPT:
+                    self._past.popitem(last=False)
+            for watch in watches:
+                if watch.spec == spec:
+                    watch.error = error
+                    if frame is not None:
+                        watch.frame, watch.frame_spec = frame, spec
+        for watch in watches:
+            watch.wake()

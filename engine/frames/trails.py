@@ -1,0 +1,140 @@
+"""Trails: where emitters have been, as a raster of any number of segments (A4).
+
+The fold keeps the last segments of all emitters as plain columns; the raster is made by Datashader
+from all of them at every zoom, so nothing is thinned out. It knows nothing of colours.
+"""
+
+from __future__ import annotations
+
+import threading
+
+import datashader
+import numba
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from engine.geo import web_mercator
+from engine.rf.tracks import positions
+
+MAX_SEGMENTS = 2_000_000
+"""Segments kept; beyond it the oldest half is dropped."""
+
+MAX_GAP_S = 120.0
+"""Two fixes further apart in time than this are not joined by a line, s."""
+
+
+@numba.njit(cache=True, nogil=True)
+def _join(last: np.ndarray, slot: np.ndarray, x: np.ndarray, y: np.ndarray, t: np.ndarray, out: np.ndarray) -> int:
+    """Join each fix to the emitter's previous one; writes (x0, y0, x1, y1, t) rows, returns how many."""
+    n = 0
+    half_world = 20_037_508.0
+    for i in range(slot.shape[0]):
+        s = slot[i]
+        gap = t[i] - last[s, 2]
+        # A step of half the world is a crossing of the antimeridian, not a flight across the map.
+        if 0.0 < gap <= MAX_GAP_S and abs(x[i] - last[s, 0]) < half_world:
+            out[n, 0], out[n, 1], out[n, 2], out[n, 3], out[n, 4] = last[s, 0], last[s, 1], x[i], y[i], t[i]
+            n += 1
+        if not gap <= 0.0:
+            last[s, 0], last[s, 1], last[s, 2] = x[i], y[i], t[i]
+    return n
+
+
+class TrailFold:
+    """Fold of `emitter.fix` events into trail segments in Web Mercator coordinates.
+
+    Examples
+    --------
+    >>> from engine.events.schema import event_table
+    >>> fold = TrailFold()
+    >>> fold.apply(event_table([0, 5_000_000], FIX, ["a", "a"], "doc", lat=[47.0, 47.1], lon=[8.0, 8.0]))
+    >>> len(fold.segments(0.0, 10.0))
+    1
+    """
+
+    def __init__(self, max_segments: int = MAX_SEGMENTS) -> None:
+        self._lock = threading.Lock()
+        self._slots: dict[str, int] = {}
+        self._last = np.full((64, 3), np.nan)
+        self._rows = np.empty((4096, 5))
+        self._n = 0
+        self.max_segments = max_segments
+        self.dropped = 0
+
+    def apply(self, events: pa.Table) -> None:
+        """Fold one event batch (schema `engine.events.SCHEMA`, in log order)."""
+        fixes = positions(events)
+        if not fixes.num_rows:
+            return
+        entity = fixes["entity"].combine_chunks().dictionary_encode()
+        codes = entity.indices.to_numpy(zero_copy_only=False)
+        x, y = web_mercator(fixes["lat"].to_numpy(), fixes["lon"].to_numpy())
+        t = fixes["time"].cast(pa.int64()).to_numpy() * 1e-6
+        out = np.empty((len(t), 5))
+        with self._lock:
+            slots = self._slots_for(entity.dictionary.to_pylist())
+            n = _join(self._last, slots[codes], x, y, t, out)
+            self._keep(out[:n])
+
+    def segments(self, start_s: float, end_s: float) -> np.ndarray:
+        """Segments that end in (start_s, end_s], rows of (x0, y0, x1, y1, t): metres and epoch seconds."""
+        with self._lock:
+            rows = self._rows[: self._n]
+            return rows[(rows[:, 4] > start_s) & (rows[:, 4] <= end_s)]
+
+    def _slots_for(self, ids: list[str]) -> np.ndarray:
+        for name in ids:
+            self._slots.setdefault(name, len(self._slots))
+        if len(self._slots) > len(self._last):
+            grown = np.full((max(len(self._slots), 2 * len(self._last)), 3), np.nan)
+            grown[: len(self._last)] = self._last
+            self._last = grown
+        return np.array([self._slots[name] for name in ids], dtype=np.int64)
+
+    def _keep(self, rows: np.ndarray) -> None:
+        if self._n + len(rows) > self.max_segments:
+            drop = min(self._n, max(self.max_segments // 2, self._n + len(rows) - self.max_segments))
+            self._rows[: self._n - drop] = self._rows[drop : self._n].copy()
+            self._n -= drop
+            self.dropped += drop
+            if self._n == 0:
+                rows = rows[-self.max_segments :]
+        need = self._n + len(rows)
+        if need > len(self._rows):
+            grown = np.empty((min(max(need, 2 * len(self._rows)), max(need, self.max_segments)), 5))
+            grown[: self._n] = self._rows[: self._n]
+            self._rows = grown
+        self._rows[self._n : need] = rows
+        self._n = need
+
+
+def trail_raster(
+    segments: np.ndarray, bounds_m: tuple[float, float, float, float], shape: tuple[int, int], moment_s: float, trail_s: float
+) -> np.ndarray:
+    """Recency of the newest trail through each cell, as bytes.
+
+    Parameters
+    ----------
+    segments : ndarray of float64, (n, 5)
+        Rows of (x0, y0, x1, y1, t) as `TrailFold.segments` gives.
+    bounds_m : west, south, east, north
+        Web Mercator metres.
+    shape : (ny, nx)
+    moment_s, trail_s : float
+        The moment shown (epoch s) and the age at which a trail fades out, s.
+
+    Returns
+    -------
+    ndarray of uint8, (ny, nx)
+        0 where nothing passed, 1 for a trail as old as `trail_s`, 255 for one of this moment; row 0 is south.
+    """
+    west, south, east, north = bounds_m
+    ny, nx = shape
+    if not len(segments):
+        return np.zeros(shape, dtype=np.uint8)
+    frame = pd.DataFrame(segments, columns=["x0", "y0", "x1", "y1", "t"])
+    frame["fresh"] = (1.0 - (moment_s - frame.pop("t")) / trail_s).clip(0.0, 1.0).astype(np.float32)
+    canvas = datashader.Canvas(plot_width=nx, plot_height=ny, x_range=(west, east), y_range=(south, north))
+    raster = canvas.line(frame, x=["x0", "x1"], y=["y0", "y1"], axis=1, agg=datashader.max("fresh")).to_numpy()
+    return np.where(np.isnan(raster), 0.0, 1.0 + 254.0 * np.nan_to_num(raster)).astype(np.uint8)

@@ -1,0 +1,326 @@
+"""The running engine: the only place where log, bus, queue, folds, frames and sources are wired together.
+
+Used by the dashboard (one per process), by scripts and by notebooks alike::
+
+    with Station(data_dir="run", feed="sample") as station:
+        print(station.field(model="free_space"))
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+import uuid
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import xarray as xr
+
+from engine.config import Settings
+from engine.events.bus import EventBus
+from engine.events.embedded import EmbeddedRedis
+from engine.events.follower import Follower
+from engine.events.log import EventLog
+from engine.events.queue import BoundedQueue
+from engine.events.schema import FIX
+from engine.feeds import Feed, open_feed
+from engine.frames.board import FrameBoard
+from engine.frames.field_frame import FieldFrame, compute_field_frame
+from engine.frames.spec import FieldSpec
+from engine.frames.trails import TrailFold
+from engine.ingest.protocol import CaptureEngine
+from engine.rf.field import power_field
+from engine.rf.grid import Grid
+from engine.rf.tracks import DEFAULT_SILENCE_S, TrackFold, Tracks
+
+logger = logging.getLogger(__name__)
+
+WRITE_BATCH_EVENTS = 2_000
+"""Events written to the log in one transaction at most."""
+
+FOLD_WINDOW_S = DEFAULT_SILENCE_S + 120.0
+"""How far back of a past moment the fold starts, s: longer than anything shown stays in view."""
+
+LIVE_TRAIL_S = 7_200.0
+"""Trails reach back this far, s."""
+
+DENSITY_BINS = 240
+"""Bins of the event density behind the time slider."""
+
+
+class Station:
+    """One engine: sources → queue → log → bus → folds → frames.
+
+    Parameters
+    ----------
+    data_dir : path, optional
+        Where the log lives; ``:memory:`` keeps nothing on disk. Default from ``DATA_DIR``.
+    redis_url : str, optional
+        A running Redis or Valkey; None starts an embedded one. Default from ``REDIS_URL``.
+    feed : str, optional
+        ``sample``, ``synthetic``, ``none`` or the path of a tracks file. Default from ``FEED``.
+    settings : Settings, optional
+        All settings at once; the arguments above override it.
+
+    Raises
+    ------
+    engine.events.LogLockedError
+        Another process has the log open.
+    """
+
+    def __init__(
+        self,
+        data_dir: str | Path | None = None,
+        redis_url: str | None = None,
+        feed: str | None = None,
+        settings: Settings | None = None,
+    ) -> None:
+        base = settings or Settings.from_environment()
+        self.settings = Settings(
+            data_dir=Path(data_dir) if data_dir is not None else base.data_dir,
+            redis_url=redis_url if redis_url is not None else base.redis_url,
+            port=base.port,
+            feed=feed if feed is not None else base.feed,
+            backfill_s=base.backfill_s,
+        )
+        self.instance = uuid.uuid4().hex[:12]
+        self.phase = "warming"
+        self.started_s = time.time()
+        self.embedded: EmbeddedRedis | None = None
+        self.sources: list[CaptureEngine] = []
+        self.feed: Feed | None = None
+        self.tracks_fold = TrackFold()
+        self.trails_fold = TrailFold()
+        self.queue = BoundedQueue()
+        self.bus: EventBus | None = None
+        self.follower: Follower | None = None
+        self.board: FrameBoard[FieldSpec, FieldFrame] = FrameBoard(self._compute)
+        self.board.on_tick = self._on_tick
+        self.health: dict[str, Any] = {"phase": self.phase}
+        self.density: list[int] = []
+        self.span: tuple[float, float] | None = None
+        self._rates: deque[tuple[float, int]] = deque(maxlen=11)
+        self._stopping = threading.Event()
+        self._writer: threading.Thread | None = None
+        self._density_due = 0.0
+        self.write_errors = 0
+
+    # -- life -----------------------------------------------------------------------------------
+
+    def start(self) -> Station:
+        """Open everything, warm the kernels, catch up with the log and start the sources."""
+        from engine.warm import warm_kernels
+
+        self.log = self._open_log()
+        url = self.settings.redis_url
+        if not url:
+            self.embedded = EmbeddedRedis(data_dir=None)
+            url = self.embedded.url
+        self.bus = EventBus(url, instance=self.instance)
+        warm_kernels()
+        self._catch_up()
+        self.follower = Follower(self.log, self.bus, from_seq=self.log.last_seq)
+        self.follower.add(self.tracks_fold)
+        self.follower.add(self.trails_fold)
+        self.follower.start()
+        self._writer = threading.Thread(target=self._write, name="log-writer", daemon=True)
+        self._writer.start()
+        self.feed = open_feed(self.settings, self.log)
+        if self.feed.source is not None:
+            self.add_source(self.feed.source)
+        self.board.start()
+        self.phase = "ready"
+        return self
+
+    def stop(self) -> None:
+        """Stop sources first and the log last, so that nothing accepted is lost."""
+        if self.phase == "dead":
+            return
+        self.phase = "draining"
+        for source in self.sources:
+            source.stop()
+        self._stopping.set()
+        if self._writer is not None:
+            self._writer.join(timeout=10.0)
+        self.board.stop()
+        if self.follower is not None:
+            self.follower.stop()
+        if self.bus is not None:
+            self.bus.close()
+        self.log.close()
+        if self.embedded is not None:
+            self.embedded.stop()
+        self.phase = "dead"
+
+    def __enter__(self) -> Station:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def add_source(self, source: CaptureEngine) -> None:
+        """Start a source and take its events in."""
+        self.sources.append(source)
+        source.start(self.queue)
+
+    # -- what it knows --------------------------------------------------------------------------
+
+    def tracks(self, moment_s: float | None = None) -> Tracks:
+        """The emitters now (None), or as they were known at a past moment (epoch s), by the same fold."""
+        if moment_s is None:
+            return self.tracks_fold.snapshot(time.time())
+        fold = TrackFold(self.tracks_fold.history)
+        fold.apply(self.log.between(_utc(moment_s - FOLD_WINDOW_S), _utc(moment_s), kinds=[FIX]))
+        return fold.snapshot(moment_s)
+
+    def emitters(self, moment_s: float | None = None) -> pd.DataFrame:
+        """The emitters as a table that `engine.rf.power_field` takes."""
+        return self.tracks(moment_s).emitters()
+
+    def field(self, grid: Grid | None = None, moment_s: float | None = None, **options: Any) -> xr.Dataset:
+        """The field now or at a past moment; the grid defaults to the extent of the emitters."""
+        emitters = self.emitters(moment_s)
+        return power_field(emitters, grid or _grid_around(emitters), **options)
+
+    def segments(self, start_s: float, end_s: float, moment_s: float | None = None) -> Any:
+        """Trail segments that end in (start_s, end_s]; from the live fold or, for the past, from the log."""
+        if moment_s is None:
+            return self.trails_fold.segments(start_s, end_s)
+        fold = TrailFold()
+        fold.apply(self.log.between(_utc(start_s), _utc(end_s), kinds=[FIX]))
+        return fold.segments(start_s, end_s)
+
+    def history(self, entity: str, start_s: float, end_s: float) -> pa.Table:
+        """Events of one entity in (start_s, end_s], in log order."""
+        return self.log.between(_utc(start_s), _utc(end_s), entities=[entity])
+
+    # -- inside ---------------------------------------------------------------------------------
+
+    def _open_log(self) -> EventLog:
+        if str(self.settings.data_dir) == ":memory:":
+            return EventLog(":memory:")
+        self.settings.data_dir.mkdir(parents=True, exist_ok=True)
+        return EventLog(self.settings.data_dir / "events.duckdb")
+
+    def _catch_up(self) -> None:
+        """Fold what the log holds of the recent past, so that a restart shows what was known."""
+        last = self.log.last_time()
+        if last is None:
+            return
+        end = pd.Timestamp(last)
+        recent = self.log.between(end - pd.Timedelta(seconds=LIVE_TRAIL_S), end)
+        self.trails_fold.apply(recent)
+        self.tracks_fold.apply(recent)
+
+    def _write(self) -> None:
+        while True:
+            batch = self.queue.get(timeout_s=0.2, max_events=WRITE_BATCH_EVENTS)
+            if batch is None or not batch.num_rows:
+                if self._stopping.is_set():
+                    return
+                continue
+            try:
+                committed = self.log.commit(batch)
+            except Exception:
+                self.write_errors += 1
+                logger.exception("%d events could not be written to the log", batch.num_rows)
+                continue
+            self.bus.publish_events(committed)
+
+    def _compute(self, spec: FieldSpec, moment_s: float) -> FieldFrame:
+        live = spec.moment_s is None
+        tracks = self.tracks_fold.snapshot(moment_s) if live else self.tracks(moment_s)
+        wants_trails = "trails" in spec.layers
+        segments = self.segments(moment_s - spec.trail_s, moment_s, None if live else moment_s) if wants_trails else None
+        return compute_field_frame(spec, moment_s, tracks, segments)
+
+    def _on_tick(self, moment_s: float) -> None:
+        self.health = self._health(moment_s)
+        if moment_s >= self._density_due:
+            self._density_due = moment_s + 5.0
+            bounds = self.log.bounds()
+            if bounds is not None:
+                # The slider reaches from the first event, or a day ago, to now.
+                start = max(bounds[0].timestamp(), moment_s - 86_400.0)
+                self.span = (start, moment_s)
+                self.density = self.log.histogram(_utc(start), _utc(moment_s), DENSITY_BINS).tolist()
+        elif self.span is not None:
+            self.span = (self.span[0], moment_s)
+        self.bus.publish_status({"instance": self.instance, "phase": self.phase, **_plain(self.health)})
+
+    def _health(self, moment_s: float) -> dict[str, Any]:
+        follower, queue = self.follower.stats(), self.queue.stats()
+        folded = int(self.tracks_fold.folded)
+        self._rates.append((moment_s, folded))
+        (t0, n0), (t1, n1) = self._rates[0], self._rates[-1]
+        rejected: dict[str, int] = {}
+        source_state = ""
+        for source in self.sources:
+            stats = source.stats()
+            for reason, count in stats.rejected.items():
+                rejected[reason] = rejected.get(reason, 0) + count
+            if stats.state in ("finished", "failed"):
+                source_state = f"source {source.name} {stats.state}" + (f": {stats.last_error}" if stats.last_error else "")
+        return {
+            "phase": self.phase,
+            "server_s": moment_s,
+            "newest_s": self._newest_s(),
+            "seq": int(self.follower.cursor),
+            "events_per_s": (n1 - n0) / (t1 - t0) if t1 > t0 else 0.0,
+            "queue_fill": queue.fill,
+            "queue_above": bool(queue.above_watermark),
+            "drops": dict(queue.drops),
+            "rejected": rejected,
+            "mode": follower.mode,
+            "write_errors": self.write_errors,
+            "source_state": source_state,
+            "label": self.feed.label if self.feed else "",
+            "synthetic": bool(self.feed and self.feed.synthetic),
+            **self._bus_health(),
+        }
+
+    def _newest_s(self) -> float | None:
+        newest = self.tracks_fold.newest_s
+        return newest if newest > 0 else None
+
+    def _bus_health(self) -> dict[str, Any]:
+        """Whether both sides of the bus are connected; if not, since when and what is being done."""
+        state = self.bus.state
+        links = [link for link in (state.publishing, state.subscribing) if link is not None]
+        lost = [link for link in links if not link.connected]
+        if not lost:
+            return {"bus_ok": True, "bus_lost_s": None, "bus_doing": ""}
+        first = min(lost, key=lambda link: link.since_s)
+        wait = first.next_retry_in_s
+        retry = "trying now" if wait is None else f"next try in {wait:.0f} s"
+        return {
+            "bus_ok": False,
+            "bus_lost_s": first.since_s,
+            "bus_doing": f"reading the log directly · try {first.attempt + 1}, {retry}",
+        }
+
+
+def _utc(moment_s: float) -> pd.Timestamp:
+    return pd.Timestamp(moment_s, unit="s", tz="UTC")
+
+
+def _plain(health: dict[str, Any]) -> dict[str, Any]:
+    return {key: health[key] for key in ("server_s", "newest_s", "seq", "events_per_s", "queue_fill")}
+
+
+def _grid_around(emitters: pd.DataFrame) -> Grid:
+    if not len(emitters):
+        raise ValueError("no emitter is known yet, so there is no extent to compute a field on; pass a grid")
+    west, east = float(emitters["lon"].min()) - 0.5, float(emitters["lon"].max()) + 0.5
+    south, north = float(emitters["lat"].min()) - 0.5, float(emitters["lat"].max()) + 0.5
+    return Grid.from_bounds(max(west, -180.0), max(south, -90.0), min(east, 180.0), min(north, 90.0), shape=(128, 128))
+
+
+def data_path(settings: Settings) -> str:
+    """Where the data of a run is kept, as an absolute path for people to read."""
+    return os.path.abspath(settings.data_dir)

@@ -1,0 +1,129 @@
+"""The frame board: each wanted frame is computed once, newer wishes replace older ones, errors are shown."""
+
+import threading
+import time
+from dataclasses import dataclass
+
+from engine.frames.board import PAST_FRAMES_KEPT, FrameBoard
+
+
+@dataclass(frozen=True)
+class Wish:
+    name: str
+    moment_s: float | None = None
+
+
+def wait_for(condition, timeout_s=5.0):
+    end = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.005)
+
+
+class Recorder:
+    def __init__(self):
+        self.calls = []
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def __call__(self, spec, moment_s):
+        self.gate.wait(5)
+        self.calls.append((spec, moment_s))
+        if spec.name == "bad":
+            raise ArithmeticError("no such field")
+        return (spec, moment_s)
+
+
+def board_with(compute, tick_s=0.05):
+    board = FrameBoard(compute, tick_s=tick_s)
+    board.start()
+    return board
+
+
+def test_forty_viewers_of_one_live_view_cost_one_computation_per_tick():
+    compute = Recorder()
+    board = board_with(compute)
+    try:
+        watches = [board.watch(Wish("a"), lambda: None) for _ in range(40)]
+        wait_for(lambda: board.ticks >= 10)
+        wait_for(lambda: all(w.frame is not None for w in watches))
+        ticks = board.ticks
+        assert len(compute.calls) <= ticks + 3
+        assert len({id(w.frame) for w in watches}) <= 2
+    finally:
+        board.stop()
+
+
+def test_a_past_moment_is_computed_once_and_shared():
+    compute = Recorder()
+    board = board_with(compute)
+    try:
+        first = board.watch(Wish("a", 100.0), lambda: None)
+        wait_for(lambda: first.frame is not None)
+        second = board.watch(Wish("a", 100.0), lambda: None)
+        assert second.frame is first.frame
+        ticks = board.ticks
+        wait_for(lambda: board.ticks > ticks + 3)
+        assert compute.calls == [(Wish("a", 100.0), 100.0)]
+    finally:
+        board.stop()
+
+
+def test_a_newer_wish_replaces_an_older_one_that_nobody_waits_for():
+    compute = Recorder()
+    board = board_with(compute, tick_s=60.0)
+    try:
+        wait_for(lambda: board.ticks >= 1)
+        compute.gate.clear()
+        watch = board.watch(Wish("slow", 1.0), lambda: None)
+        time.sleep(0.05)
+        for i in range(20):
+            watch.request(Wish(f"dragged {i}", 2.0))
+        compute.gate.set()
+        wait_for(lambda: watch.frame_spec == Wish("dragged 19", 2.0))
+        assert [spec.name for spec, _ in compute.calls] in (["slow", "dragged 19"], ["dragged 19"])
+    finally:
+        board.stop()
+
+
+def test_a_failing_frame_keeps_the_old_picture_says_why_and_harms_no_other():
+    compute = Recorder()
+    board = board_with(compute)
+    try:
+        good, other = board.watch(Wish("a"), lambda: None), board.watch(Wish("b"), lambda: None)
+        wait_for(lambda: good.frame is not None and other.frame is not None)
+        old = good.frame
+        good.request(Wish("bad"))
+        wait_for(lambda: good.error is not None)
+        assert good.error == "ArithmeticError: no such field"
+        assert good.frame[0] == old[0]
+        before = other.frame
+        wait_for(lambda: other.frame is not before)
+        assert board.stats()["failed"] >= 1
+    finally:
+        board.stop()
+
+
+def test_past_frames_are_bounded_and_closed_watchers_forgotten():
+    compute = Recorder()
+    board = board_with(compute, tick_s=60.0)
+    try:
+        watch = board.watch(Wish("a", 0.0), lambda: None)
+        for i in range(PAST_FRAMES_KEPT + 20):
+            watch.request(Wish("a", float(i)))
+            wait_for(lambda i=i: watch.frame_spec == Wish("a", float(i)))
+        assert board.stats()["past_frames"] == PAST_FRAMES_KEPT
+        watch.close()
+        assert board.stats()["watchers"] == 0
+    finally:
+        board.stop()
+
+
+def test_every_watcher_is_woken_each_tick_even_when_its_frame_stands():
+    wakes = []
+    board = board_with(Recorder())
+    try:
+        board.watch(Wish("a", 5.0), lambda: wakes.append(1))
+        wait_for(lambda: len(wakes) >= 5)
+    finally:
+        board.stop()
