@@ -262,7 +262,8 @@ class FixGate:
         return codes
 
     def _limits_of(self, payload: pa.Array) -> np.ndarray:
-        kind = pc.extract_regex(payload, r'"emitter_kind"\s*:\s*"(?P<kind>[^"\\]*)"').field("kind").dictionary_encode()
+        found = pc.extract_regex(payload, r'"emitter_kind"\s*:\s*"(?P<kind>[^"\\]*)"')
+        kind = pc.struct_field(found, "kind").dictionary_encode()
         limits = [self.limits.get(name, self.default_limit_m_s) for name in kind.dictionary.to_pylist()]
         codes = pc.fill_null(kind.indices, len(limits)).to_numpy(zero_copy_only=False)
         return np.array([*limits, self.default_limit_m_s])[codes]

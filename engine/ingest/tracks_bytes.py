@@ -192,6 +192,8 @@ def recognise(head: bytes, whole: bool) -> Format | Literal["empty_source", "bin
         return "csv"
     if _DOCUMENT_HEAD.match(text):
         return "json"
+    if b"\0" in text:
+        return "binary_source"
     if not lines:  # one line that is longer than the head: skipped by the reader of lines, not held
         return "jsonl"
     if values:

@@ -49,7 +49,7 @@ _HEAD_BYTES = 1 << 16
 
 
 def loads(text: bytes) -> Any:
-    """Value of a JSON text; NaN and Infinity, which Python writes, are understood.
+    """Value of a JSON text; NaN and Infinity, which Python writes, and numbers beyond float64 are understood.
 
     Raises
     ------
@@ -63,8 +63,8 @@ def loads(text: bytes) -> Any:
     """
     try:
         return orjson.loads(text)
-    except orjson.JSONDecodeError:
-        if b"NaN" not in text and b"Infinity" not in text:
+    except orjson.JSONDecodeError as error:
+        if b"NaN" not in text and b"Infinity" not in text and "infinity" not in str(error):
             raise
     try:
         return json.loads(text)
@@ -177,7 +177,7 @@ def _snapshot_records(item: dict[str, Any], number: int, rejects: Rejects, unit:
     now = item.get("now")
     for aircraft in item["aircraft"]:
         if type(aircraft) is dict:
-            aircraft.setdefault("timestamp", now)
+            aircraft.setdefault("now", now)  # the last resort among the names of time
             yield aircraft
         else:
             rejects.records += 1
@@ -256,7 +256,7 @@ def _rescued(data: bytes, rejects: Rejects) -> Iterator[tuple[int, Any]]:
             rejects.add(_fault(piece), f"record {number}", piece[:200])
             continue
         if now is not None:
-            record.setdefault("timestamp", now)
+            record.setdefault("now", now)
         yield number, record
 
 

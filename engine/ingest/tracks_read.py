@@ -187,7 +187,12 @@ def _csv_blocks(lines: Iterator[tuple[int, bytes]], rejects: Rejects, batch: int
         return
     header_line = first[1].removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace").strip("\r")
     delimiter = max(",;\t|", key=header_line.count)
-    header = _cells(header_line, delimiter)
+    try:
+        header = _cells(header_line, delimiter)
+    except csv.Error:
+        rejects.records += 1
+        rejects.add("unknown_format", "header", first[1][:200])
+        return
     rows: list[list[str]] = []
     numbers: list[int] = []
     for number, line in lines:

@@ -181,7 +181,8 @@ class TrackReplay:
             raise RuntimeError(f"source {self.name!r} is running already; stop it first")
         self._stopping.clear()
         self._state, self._last_error = "running", None
-        self._thread = threading.Thread(target=self._run, args=(out,), name=f"replay {self.name}", daemon=True)
+        work = (out, self._clock_us())
+        self._thread = threading.Thread(target=self._run, args=work, name=f"replay {self.name}", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
@@ -212,12 +213,12 @@ class TrackReplay:
 
     # -- its own thread ---------------------------------------------------------------------------
 
-    def _run(self, out: Sink) -> None:
+    def _run(self, out: Sink, started_us: int) -> None:
         try:
             if self._schedule is None:
                 self._schedule = self._prepared()
                 self._fixes = None  # the schedule has its own copy
-            finished = self._play(out, self._schedule)
+            finished = self._play(out, self._schedule, started_us)
         except Exception as error:
             logger.exception("source %r failed", self.name)
             self._last_error, self._state = f"{type(error).__name__}: {error}", "failed"
@@ -248,15 +249,15 @@ class TrackReplay:
         start_us, end_us = self._window or (int(time_us[0]), int(time_us[-1]) + 1)
         return rebased(fixes, start_us, end_us)
 
-    def _play(self, out: Sink, schedule: Schedule) -> bool:
+    def _play(self, out: Sink, schedule: Schedule, started_us: int) -> bool:
         """Emit what is due until stopped; True when there is nothing more to come."""
-        clock_us = anchor_us = self._clock_us()
-        begin_us = clock_us - self._backfill_us if self._rebased else schedule.origin_us - 1
+        anchor_us = started_us
+        begin_us = started_us - self._backfill_us if self._rebased else schedule.origin_us - 1
         self._position_us = max(self._position_us, begin_us) if self._position_us is not None else begin_us
         if not self._rebased:
             anchor_us = max(self._position_us, begin_us + self._backfill_us)
         while not self._stopping.is_set():
-            due_us = self._due_us(schedule, anchor_us, clock_us)
+            due_us = self._due_us(schedule, anchor_us, started_us)
             if self._rebased:
                 self._skip_late(schedule, due_us)
             if not self._emit(out, schedule, due_us):
@@ -269,14 +270,14 @@ class TrackReplay:
     def _clock_us(self) -> int:
         return round(self._clock() * 1e6)
 
-    def _due_us(self, schedule: Schedule, anchor_us: int, clock_us: int) -> int:
+    def _due_us(self, schedule: Schedule, anchor_us: int, started_us: int) -> int:
         """Recorded time that is reached now; wall time itself when rebased."""
         if self._rebased:
             return self._clock_us()
         if math.isinf(self._speed):
             assert self._position_us is not None
             return self._position_us + schedule.length_us if schedule.end_us is None else schedule.end_us
-        due_us = anchor_us + round((self._clock_us() - clock_us) * self._speed)
+        due_us = anchor_us + round((self._clock_us() - started_us) * self._speed)
         return due_us if schedule.end_us is None else min(due_us, schedule.end_us)
 
     def _skip_late(self, schedule: Schedule, due_us: int) -> None:

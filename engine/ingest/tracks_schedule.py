@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from engine.ingest.gate import FixGate
+from engine.ingest.tracks_events import joined_members
 
 _POSITION_TIME = r'"position_time_s"\s*:\s*(?P<value>[-+0-9.eE]+)'
 _NEVER = 1 << 62
@@ -217,7 +218,7 @@ def _phase_us(fixes: pa.Table, step_us: int) -> np.ndarray:
 def _without_position_time(fixes: pa.Table) -> tuple[pa.Table, np.ndarray | None]:
     """The fixes with ``position_time_s`` taken out of the payload, and the age of each position."""
     payload = fixes["payload"].combine_chunks()
-    found = pc.extract_regex(payload, _POSITION_TIME).field("value")
+    found = pc.struct_field(pc.extract_regex(payload, _POSITION_TIME), "value")  # null where nothing matched
     if found.null_count == len(found):
         return fixes, None
     lag_us = times_us(fixes) - found.cast(pa.float64()).to_numpy(zero_copy_only=False) * 1e6
@@ -231,7 +232,7 @@ def _with_member(table: pa.Table, member: pa.Array) -> pa.Table:
     payload = pc.fill_null(table["payload"].combine_chunks(), "{}")
     inside = pc.replace_substring_regex(payload, r"^\s*\{\s*|\s*\}\s*$", "")
     inside = pc.if_else(pc.equal(inside, ""), pa.scalar(None, pa.string()), inside)
-    joined = pc.binary_join_element_wise(inside, member, ",", null_handling="skip")
+    joined = joined_members(len(member), inside, member)
     return _with_payload(table, pc.binary_join_element_wise("{", joined, "}", ""))
 
 
