@@ -28,13 +28,16 @@ def arguments(settings: Settings) -> list[str]:
 
 def main() -> None:
     """Serve until interrupted."""
+    # Numba's default thread pool kills a process that uses it from two threads; OpenMP or TBB does not.
+    os.environ.setdefault("NUMBA_THREADING_LAYER", "threadsafe")
     try:
         settings = Settings.from_environment()
     except ValueError as error:
         sys.exit(f"{error}")
     from panel.command import main as panel_main
 
-    panel_main(arguments(settings))
+    sys.argv = arguments(settings)
+    panel_main()
 
 
 if __name__ == "__main__":

@@ -109,10 +109,10 @@ def _hex_alpha(rgb: np.ndarray, alpha: np.ndarray) -> list[str]:
 
 
 _FIELD = {
-    "light": ["#f4fafb", "#b5e3ea", "#5dbcd3", "#2287b8", "#125792", "#0b2f63"],
+    "light": ["#f4fafb", "#c3e8ee", "#86cfe0", "#4fb0d2", "#2b8bbe", "#1a669f"],
     "dark": ["#0b1014", "#0d2b47", "#105485", "#1587ae", "#35bccc", "#b4f4ee"],
 }
-_FORECAST = {"light": ["#ffd9ae", "#f59a45", "#c95a00", "#8f3b00"], "dark": ["#4a2306", "#93480c", "#e07d1f", "#ffc078"]}
+_FORECAST = {"light": ["#ffe3c2", "#ffbf75", "#f69a3a", "#dd7408"], "dark": ["#4a2306", "#93480c", "#e07d1f", "#ffc078"]}
 
 
 def field_colours(theme: str) -> list[str]:

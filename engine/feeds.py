@@ -25,8 +25,8 @@ logger = logging.getLogger(__name__)
 SAMPLE = "tracks/switzerland.json.gz"
 """The main sample: one day of air traffic over Switzerland."""
 
-SAMPLE_WINDOW = ("2018-08-01T07:00:00Z", "2018-08-01T19:00:00Z")
-"""The busy part of that day; it is played in a loop."""
+SAMPLE_WINDOW = ("2018-08-01T09:00:00Z", "2018-08-01T13:00:00Z")
+"""Its busiest four hours; they are played in a loop."""
 
 
 @dataclass(frozen=True, slots=True)
