@@ -7,6 +7,7 @@ import gzip
 import json
 import math
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import orjson
@@ -354,3 +355,8 @@ def test_no_csv_crashes_the_reader(rows):
     lines = ["id,lat,lon,time", *(",".join(cells) for cells in rows)]
     events, rejects = read_tracks("\n".join(lines).encode("utf-8", "surrogatepass"))
     assert set(rejects.counts) <= set(REASONS) and events.num_rows + rejects.total == rejects.records
+
+
+def test_the_page_explains_every_reason():
+    page = (Path(__file__).parents[2] / "docs" / "engine-ingest.md").read_text(encoding="utf-8")
+    assert [reason for reason in REASONS if f"| `{reason}` |" not in page] == []
