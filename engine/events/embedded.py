@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
+import random
 import secrets
 import shutil
 import socket
@@ -26,6 +27,7 @@ from redis.retry import Retry
 
 _START_WITHIN_S = 10.0
 _STOP_WITHIN_S = 2.0
+_PORTS = range(16_000, 30_000)
 
 # Runs in a fresh interpreter that becomes the server: asks Linux to kill it when its parent dies, then
 # execs. (A preexec_fn would run Python between fork and exec in a process full of threads.)
@@ -234,6 +236,10 @@ def find_server_binary() -> Path:
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    # Below the range from which the system gives ports to outgoing connections: from there a client that
+    # tries to reconnect can be given the server's own port, connect to itself, and block the restart.
+    for port in random.SystemRandom().sample(_PORTS, 50):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise EmbeddedRedisError(f"no free port on 127.0.0.1 among 50 tried in {_PORTS.start} to {_PORTS.stop - 1}")

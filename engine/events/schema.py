@@ -17,7 +17,9 @@ SCHEMA = pa.schema(
     [
         pa.field("seq", pa.int64(), metadata={"doc": "position in the log, from 1, without gaps; assigned by append"}),
         pa.field("time", pa.timestamp("us", tz="UTC"), metadata={"doc": "when it happened"}),
-        pa.field("received", pa.timestamp("us", tz="UTC"), metadata={"doc": "when the log took it; assigned by append"}),
+        pa.field(
+            "received", pa.timestamp("us", tz="UTC"), metadata={"doc": "when the log took it; assigned by append"}
+        ),
         pa.field("kind", pa.string(), metadata={"doc": "what happened, dotted: emitter.fix, alert.raised"}),
         pa.field("entity", pa.string(), metadata={"doc": "identity of what it happened to"}),
         pa.field("source", pa.string(), metadata={"doc": "name of the source that reported it"}),

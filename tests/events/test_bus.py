@@ -53,6 +53,7 @@ def server():
 @pytest.fixture
 def bus(server):
     with EventBus(server.url, instance="a") as bus:
+        wait_until(lambda: bus.state.publishing.connected)
         yield bus
 
 
