@@ -1,7 +1,7 @@
 """`python -m dashboard`: start the station, serve the pages, say where everything is.
 
 The same as ``panel serve dashboard/pages/*.py`` with this project's plug-in and set-up; honours
-``PORT``, ``DATA_DIR``, ``REDIS_URL``, ``FEED`` and ``BACKFILL_S``.
+the variables that `engine.config.Settings` lists.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ HERE = Path(__file__).parent
 def arguments(settings: Settings) -> list[str]:
     """Arguments of ``panel serve`` for these settings."""
     pages = sorted(str(page) for page in (HERE / "pages").glob("[a-z]*.py"))
+    origins = [f"127.0.0.1:{settings.port}", f"localhost:{settings.port}", *settings.origins]
     return [
-        "panel", "serve", *pages, "--port", str(settings.port), "--index", "field", "--plugins", "dashboard.endpoints",
-        "--setup", str(HERE / "start.py"), "--address", os.environ.get("HOST", "127.0.0.1"),
-        "--allow-websocket-origin", f"127.0.0.1:{settings.port}", "--allow-websocket-origin", f"localhost:{settings.port}",
+        "panel", "serve", *pages, "--port", str(settings.port), "--address", settings.host, "--index", "field",
+        "--plugins", "dashboard.endpoints", "--setup", str(HERE / "start.py"),
         "--unused-session-lifetime", "15000", "--check-unused-sessions", "5000", "--keep-alive", "10000",
+        *(part for origin in origins for part in ("--allow-websocket-origin", origin)),
     ]  # fmt: skip
 
 

@@ -17,6 +17,7 @@ class Health(RequestHandler):
     """200 while the process answers."""
 
     def get(self) -> None:
+        """Answer at once."""
         self.set_header("Content-Type", "application/json")
         self.write(json.dumps({"status": "ok"}))
 
@@ -25,6 +26,7 @@ class Ready(RequestHandler):
     """200 once the kernels are warm and the station runs, 503 before and while draining."""
 
     def get(self) -> None:
+        """Say in which phase the instance is."""
         state = live.readiness()
         self.set_status(200 if state["status"] == "ready" else 503)
         self.set_header("Content-Type", "application/json")
@@ -35,6 +37,7 @@ class Metrics(RequestHandler):
     """Counts of the spine in the Prometheus text format."""
 
     def get(self) -> None:
+        """Write all numbers."""
         self.set_header("Content-Type", "text/plain; version=0.0.4")
         self.write("\n".join(metric_lines()) + "\n")
 

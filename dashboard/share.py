@@ -194,4 +194,3 @@ _READERS: dict[str, Callable[[str, ViewState], dict[str, Any]]] = {
     "speed": _choice("speed"),
     "theme": _choice("theme"),
 }
-

@@ -6,6 +6,8 @@ of widgets or of the engine's objects.
 
 from __future__ import annotations
 
+from typing import Any
+
 import param
 
 from engine.frames.spec import DEFAULT_CELLS
@@ -32,7 +34,9 @@ class ViewState(param.Parameterized):
     north = param.Number(48.4, bounds=(-85.06, 85.06), doc="North edge of the view, degrees.")
     model = param.Selector(default="free_space", objects=MODELS, label="Model", doc="Propagation model of both fields.")
     show_field = param.Boolean(True, label="Field now", doc="Received power summed over all emitters, at this moment.")
-    show_forecast = param.Boolean(True, label="Predicted field", doc="The same, with every emitter where it is expected.")
+    show_forecast = param.Boolean(
+        True, label="Predicted field", doc="The same, with every emitter where it is expected."
+    )
     show_trails = param.Boolean(True, label="Trails", doc="Where emitters have been, fading with age.")
     show_emitters = param.Boolean(True, label="Emitters", doc="One arrow per emitter, pointing along its track.")
     show_tiles = param.Boolean(False, label="Online map tiles", doc="Needs internet access; off, nothing is fetched.")
@@ -43,16 +47,22 @@ class ViewState(param.Parameterized):
         True, label="Radio horizon", doc="Emitters beyond the 4/3-earth horizon give no power: d = 4.12(√h₁+√h₂) km."
     )
     forecast_s = param.Number(60.0, bounds=(5.0, 300.0), step=5.0, label="Forecast (s ahead)", doc="How far ahead, s.")
-    trail_s = param.Number(900.0, bounds=(60.0, 7200.0), step=60.0, label="Trail length (s)", doc="Age at which trails end.")
+    trail_s = param.Number(
+        900.0, bounds=(60.0, 7200.0), step=60.0, label="Trail length (s)", doc="Age at which trails end."
+    )
     limits_dbm = param.Range(
-        (-80.0, -55.0), bounds=(-160.0, 20.0), step=1.0, label="Colour limits (dBm)", doc="Fixed, so that frames compare."
+        (-80.0, -55.0),
+        bounds=(-160.0, 20.0),
+        step=1.0,
+        label="Colour limits (dBm)",
+        doc="Fixed, so that frames compare.",
     )
     cells = param.Selector(default=DEFAULT_CELLS, objects=RESOLUTIONS, label="Grid", doc="Cells in view at most.")
     selected = param.String("", doc="Identity of the selected emitter, empty for none.")
-    mode = param.Selector(default="live", objects=list(MODES), doc="Live, paused or replaying.")
+    mode: Any = param.Selector(default="live", objects=list(MODES), doc="Live, paused or replaying.")
     moment_s = param.Number(0.0, bounds=(0.0, 4.1e9), doc="The moment shown when not live, epoch seconds.")
-    speed = param.Selector(default=10, objects=list(SPEEDS), doc="Replay speed.")
-    theme = param.Selector(default="light", objects=["light", "dark"], doc="Look.")
+    speed: Any = param.Selector(default=10, objects=list(SPEEDS), doc="Replay speed.")
+    theme: Any = param.Selector(default="light", objects=["light", "dark"], doc="Look.")
 
     @property
     def layers(self) -> tuple[str, ...]:

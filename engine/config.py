@@ -1,6 +1,7 @@
 """Settings of a running station, read once from the environment, each documented and checked.
 
-Nothing else in the project reads environment variables, so this page lists all of them.
+This page lists the variables that steer a run; where data sets are looked for (``SCYTHE_SHARED_DATA``)
+is a matter of `data.loader`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,10 @@ class Settings:
         A running Redis or Valkey (``REDIS_URL``); None starts an embedded one.
     port : int
         Port of the web server (``PORT``, default 5006).
+    host : str
+        Address the web server listens on (``HOST``, default 127.0.0.1: this machine only).
+    origins : tuple of str
+        Further ``host:port`` under which browsers may reach the pages (``ORIGINS``, comma-separated).
     feed : str
         What to play (``FEED``): ``sample`` for the recorded air picture, ``synthetic`` for an invented
         one, ``none``, or the path of a tracks file.
@@ -34,6 +39,8 @@ class Settings:
     data_dir: Path = Path("data/run")
     redis_url: str | None = None
     port: int = 5006
+    host: str = "127.0.0.1"
+    origins: tuple[str, ...] = ()
     feed: str = "sample"
     backfill_s: float = 1800.0
 
@@ -56,6 +63,8 @@ class Settings:
             data_dir=Path(env.get("DATA_DIR") or "data/run"),
             redis_url=env.get("REDIS_URL") or None,
             port=int(_number(env, "PORT", 5006, 0, 65535)),
+            host=env.get("HOST") or "127.0.0.1",
+            origins=tuple(o.strip() for o in (env.get("ORIGINS") or "").split(",") if o.strip()),
             feed=env.get("FEED") or "sample",
             backfill_s=_number(env, "BACKFILL_S", 1800.0, 0.0, 86_400.0),
         )

@@ -54,7 +54,9 @@ def open_feed(settings: Settings, log: EventLog) -> Feed:
         return _synthetic(settings, log)
     path = Path(settings.feed)
     if not path.is_file():
-        raise FileNotFoundError(f"FEED is {settings.feed!r}: no such file; use sample, synthetic, none or a tracks file")
+        raise FileNotFoundError(
+            f"FEED is {settings.feed!r}: no such file; use sample, synthetic, none or a tracks file"
+        )
     events, rejects = read_tracks(path)
     return Feed(_looped(path.stem, events, None, settings, log, rejects), f"{path.name}, replayed", False)
 

@@ -14,8 +14,9 @@ import threading
 import time
 import uuid
 from collections import deque
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 import pyarrow as pa
@@ -37,8 +38,11 @@ from engine.ingest.protocol import CaptureEngine
 from engine.rf.field import power_field
 from engine.rf.grid import Grid
 from engine.rf.tracks import DEFAULT_SILENCE_S, TrackFold, Tracks
+from engine.warm import warm_kernels
 
 logger = logging.getLogger(__name__)
+
+P = TypeVar("P")
 
 WRITE_BATCH_EVENTS = 2_000
 """Events written to the log in one transaction at most."""
@@ -81,12 +85,11 @@ class Station:
         settings: Settings | None = None,
     ) -> None:
         base = settings or Settings.from_environment()
-        self.settings = Settings(
-            data_dir=Path(data_dir) if data_dir is not None else base.data_dir,
-            redis_url=redis_url if redis_url is not None else base.redis_url,
-            port=base.port,
-            feed=feed if feed is not None else base.feed,
-            backfill_s=base.backfill_s,
+        self.settings = replace(
+            base,
+            data_dir=base.data_dir if data_dir is None else Path(data_dir),
+            redis_url=base.redis_url if redis_url is None else redis_url,
+            feed=base.feed if feed is None else feed,
         )
         self.instance = uuid.uuid4().hex[:12]
         self.phase = "warming"
@@ -97,8 +100,6 @@ class Station:
         self.tracks_fold = TrackFold()
         self.trails_fold = TrailFold()
         self.queue = BoundedQueue()
-        self.bus: EventBus | None = None
-        self.follower: Follower | None = None
         self.board: FrameBoard[FieldSpec, FieldFrame] = FrameBoard(self._compute)
         self.board.on_tick = self._on_tick
         self.health: dict[str, Any] = {"phase": self.phase}
@@ -107,33 +108,39 @@ class Station:
         self._rates: deque[tuple[float, int]] = deque(maxlen=11)
         self._stopping = threading.Event()
         self._writer: threading.Thread | None = None
+        self._opened: list[tuple[Any, str]] = []
         self._density_due = 0.0
         self.write_errors = 0
 
     # -- life -----------------------------------------------------------------------------------
 
     def start(self) -> Station:
-        """Open everything, warm the kernels, catch up with the log and start the sources."""
-        from engine.warm import warm_kernels
+        """Open everything, warm the kernels, catch up with the log and start the sources.
 
-        self.log = self._open_log()
-        url = self.settings.redis_url
-        if not url:
-            self.embedded = EmbeddedRedis(data_dir=None)
-            url = self.embedded.url
-        self.bus = EventBus(url, instance=self.instance)
-        warm_kernels()
-        self._catch_up()
-        self.follower = Follower(self.log, self.bus, from_seq=self.log.last_seq)
-        self.follower.add(self.tracks_fold)
-        self.follower.add(self.trails_fold)
-        self.follower.start()
-        self._writer = threading.Thread(target=self._write, name="log-writer", daemon=True)
-        self._writer.start()
-        self.feed = open_feed(self.settings, self.log)
-        if self.feed.source is not None:
-            self.add_source(self.feed.source)
-        self.board.start()
+        What was opened is closed again when a later step fails.
+        """
+        try:
+            self.log = self._open(self._open_log(), "close")
+            url = self.settings.redis_url
+            if not url:
+                self.embedded = self._open(EmbeddedRedis(), "stop")
+                url = self.embedded.url
+            self.bus = self._open(EventBus(url, instance=self.instance), "close")
+            warm_kernels()
+            self._catch_up()
+            self.follower = self._open(Follower(self.log, self.bus, from_seq=self.log.last_seq), "stop")
+            self.follower.add(self.tracks_fold)
+            self.follower.add(self.trails_fold)
+            self.follower.start()
+            self._writer = threading.Thread(target=self._write, name="log-writer", daemon=True)
+            self._writer.start()
+            self.feed = open_feed(self.settings, self.log)
+            if self.feed.source is not None:
+                self.add_source(self.feed.source)
+            self.board.start()
+        except BaseException:
+            self.stop()
+            raise
         self.phase = "ready"
         return self
 
@@ -148,14 +155,13 @@ class Station:
         if self._writer is not None:
             self._writer.join(timeout=10.0)
         self.board.stop()
-        if self.follower is not None:
-            self.follower.stop()
-        if self.bus is not None:
-            self.bus.close()
-        self.log.close()
-        if self.embedded is not None:
-            self.embedded.stop()
+        for part, method in reversed(self._opened):
+            getattr(part, method)()
         self.phase = "dead"
+
+    def _open(self, part: P, closes_by: str) -> P:
+        self._opened.append((part, closes_by))
+        return part
 
     def __enter__(self) -> Station:
         return self.start()
@@ -235,8 +241,8 @@ class Station:
     def _compute(self, spec: FieldSpec, moment_s: float) -> FieldFrame:
         live = spec.moment_s is None
         tracks = self.tracks_fold.snapshot(moment_s) if live else self.tracks(moment_s)
-        wants_trails = "trails" in spec.layers
-        segments = self.segments(moment_s - spec.trail_s, moment_s, None if live else moment_s) if wants_trails else None
+        start_s = moment_s - spec.trail_s if "trails" in spec.layers else moment_s
+        segments = self.segments(start_s, moment_s, None if live else moment_s)
         return compute_field_frame(spec, moment_s, tracks, segments)
 
     def _on_tick(self, moment_s: float) -> None:
@@ -265,7 +271,9 @@ class Station:
             for reason, count in stats.rejected.items():
                 rejected[reason] = rejected.get(reason, 0) + count
             if stats.state in ("finished", "failed"):
-                source_state = f"source {source.name} {stats.state}" + (f": {stats.last_error}" if stats.last_error else "")
+                source_state = f"source {source.name} {stats.state}" + (
+                    f": {stats.last_error}" if stats.last_error else ""
+                )
         return {
             "phase": self.phase,
             "server_s": moment_s,

@@ -12,8 +12,13 @@ from typing import NoReturn
 os.environ.setdefault("NUMBA_THREADING_LAYER", "threadsafe")
 
 import pytest
+from hypothesis import settings
 
 from data.loader import DataUnavailable, locate
+
+# The first example of a property compiles kernels; how long an example takes is not what is tested.
+settings.register_profile("ours", deadline=None)
+settings.load_profile("ours")
 
 UNDER_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
 

@@ -34,8 +34,9 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "engine.station": ("engine", "data"),
     "dashboard.theme": ("engine",),
     "dashboard.state": ("engine",),
-    # Look and view state lie below the components; live, share and the pages above them.
-    "dashboard.components": ("engine", "data.land", "dashboard.theme", "dashboard.state"),
+    "dashboard.share": ("dashboard.state",),
+    # Look, view state and its spelling in a link lie below the components; live and the pages above them.
+    "dashboard.components": ("engine", "data.land", "dashboard.theme", "dashboard.state", "dashboard.share"),
     "dashboard.pages": ("dashboard", "engine", "!dashboard.__main__"),
     "dashboard": ("engine", "dashboard", "data"),
     "data": (),

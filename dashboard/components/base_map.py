@@ -9,9 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
-from bokeh.models import BoxZoomTool, ColumnDataSource, CustomJS, PanTool, Range1d, ResetTool, WheelZoomTool, WMTSTileSource
+from bokeh.models import (
+    BoxZoomTool,
+    ColumnDataSource,
+    CustomJS,
+    PanTool,
+    Range1d,
+    ResetTool,
+    WheelZoomTool,
+    WMTSTileSource,
+)
 from bokeh.plotting import figure
 
 from dashboard.theme import ASSETS, THEMES
@@ -82,15 +92,15 @@ class BaseMap:
     def __init__(self, view: View, theme: str, on_view: Callable[[View], None]) -> None:
         self.view = view
         self._on_view = on_view
-        x_range, y_range = Range1d(view[0], view[2]), Range1d(view[1], view[3])
+        x_range, y_range = Range1d(start=view[0], end=view[2]), Range1d(start=view[1], end=view[3])
         # The browser's every small step must not come back as a message: only the resting view does.
         x_range.syncable = y_range.syncable = False
         wheel = WheelZoomTool(zoom_on_axis=False)
         self.figure = figure(
-            x_range=x_range, y_range=y_range, x_axis_type="mercator", y_axis_type="mercator", sizing_mode="stretch_both",
-            tools=[PanTool(), wheel, BoxZoomTool(match_aspect=True), ResetTool()], active_scroll=wheel,
-            toolbar_location="above", min_border=4, output_backend="canvas", x_axis_label="Longitude (°)",
-            y_axis_label="Latitude (°)", lod_threshold=None,
+            x_range=x_range, y_range=y_range, x_axis_type="mercator", y_axis_type="mercator",
+            sizing_mode="stretch_both", tools=[PanTool(), wheel, BoxZoomTool(match_aspect=True), ResetTool()],
+            active_scroll=wheel, toolbar_location="above", min_border=4, output_backend="canvas",
+            x_axis_label="Longitude (°)", y_axis_label="Latitude (°)", lod_threshold=None,
         )  # fmt: skip
         self.figure.toolbar.logo = None
         self.figure.toolbar.autohide = True
@@ -102,7 +112,7 @@ class BaseMap:
             "borders": self.figure.line("x", "y", source=self.land["borders"], line_width=0.9),
             "coastline": self.figure.line("x", "y", source=self.land["coastline"], line_width=1.3),
         }
-        self._tiles = None
+        self._tiles: Any = None
         self._wire_browser()
         self.draw_land()
         self.set_theme(theme)

@@ -101,7 +101,8 @@ def selection_columns(frame: FieldFrame | None, selected: str) -> dict[str, dict
     # Web Mercator stretches lengths by 1/cos(latitude); the bearing is clockwise from north.
     stretch = 1.0 / max(np.cos(np.radians(float(frame.ahead.lat[i]))), 1e-3)
     ellipse = {
-        "x": x[-1:], "y": y[-1:], "width": np.array([2.0 * float(a_m) * stretch]), "height": np.array([2.0 * float(b_m) * stretch]),
+        "x": x[-1:], "y": y[-1:],
+        "width": np.array([2.0 * float(a_m) * stretch]), "height": np.array([2.0 * float(b_m) * stretch]),
         "angle": np.array([np.radians(90.0 - float(bearing))]),
     }  # fmt: skip
     return {"track": {"x": x, "y": y}, "ellipse": ellipse}

@@ -21,7 +21,7 @@ class FieldControls(pn.viewable.Viewer):
     True
     """
 
-    state = param.ClassSelector(class_=ViewState, doc="What the widgets change.")
+    state: ViewState = param.ClassSelector(class_=ViewState, doc="What the widgets change.")  # type: ignore[assignment]
 
     def __init__(self, state: ViewState, **params: Any) -> None:
         super().__init__(state=state, **params)
@@ -35,7 +35,9 @@ class FieldControls(pn.viewable.Viewer):
             "model": styled(w.Select.from_param(p.model)),
             "height_m": styled(w.FloatInput.from_param(p.height_m, step=10.0)),
             "horizon": styled(w.Checkbox.from_param(p.horizon)),
-            "forecast_s": styled(w.EditableFloatSlider.from_param(p.forecast_s, fixed_start=5.0, fixed_end=300.0, step=5.0)),
+            "forecast_s": styled(
+                w.EditableFloatSlider.from_param(p.forecast_s, fixed_start=5.0, fixed_end=300.0, step=5.0)
+            ),
             "trail_s": styled(w.FloatInput.from_param(p.trail_s, step=60.0, start=60.0, end=7200.0)),
             "limits_dbm": styled(w.RangeSlider.from_param(p.limits_dbm, start=-160.0, end=20.0, step=1.0)),
             "cells": styled(w.Select.from_param(p.cells)),

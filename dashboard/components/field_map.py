@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import panel as pn
 import param
-from bokeh.models import ColorBar, ColumnDataSource, CustomJS, FixedTicker, HoverTool, LinearColorMapper, TapTool
+from bokeh.models import ColumnDataSource, CustomJS, FixedTicker, HoverTool, LinearColorMapper, TapTool
+from bokeh.models.annotations import ColorBar
 
 from dashboard.components.base_map import BaseMap, View, degrees_of_view, view_of_degrees
 from dashboard.components.emitter_columns import EMPTY_EMITTERS, EMPTY_SELECTION, emitter_columns, selection_columns
@@ -37,15 +38,19 @@ class FieldMap(pn.viewable.Viewer):
     In a notebook, with a frame at hand::
 
         map = FieldMap(ViewState())
-        map.show(frame)
+        map.draw(frame)
         map
     """
 
-    state = param.ClassSelector(class_=ViewState, doc="What to show; the map writes the view and the selection into it.")
+    state: ViewState = param.ClassSelector(  # type: ignore[assignment]
+        class_=ViewState, doc="What to show; the map writes the view and the selection into it."
+    )
 
     def __init__(self, state: ViewState, **params: Any) -> None:
         super().__init__(state=state, **params)
-        self.base = BaseMap(view_of_degrees(state.west, state.south, state.east, state.north), state.theme, self._viewed)
+        self.base = BaseMap(
+            view_of_degrees(state.west, state.south, state.east, state.north), state.theme, self._viewed
+        )
         self.frame: FieldFrame | None = None
         self._sent: dict[str, tuple[Any, float, np.ndarray]] = {}
         self._selecting = False
@@ -68,7 +73,7 @@ class FieldMap(pn.viewable.Viewer):
         """Bounds in view, Web Mercator metres."""
         return self.base.view
 
-    def show(self, frame: FieldFrame) -> None:
+    def draw(self, frame: FieldFrame) -> None:
         """Draw a frame: only what differs from the picture that is there is sent."""
         self.frame = frame
         s = frame.spec
@@ -81,7 +86,8 @@ class FieldMap(pn.viewable.Viewer):
                     continue
             self._sent[name] = (place, frame.moment_s, levels)
             self.sources[name].data = {
-                "image": [levels], "x": [place[0]], "y": [place[1]], "dw": [place[2] - place[0]], "dh": [place[3] - place[1]],
+                "image": [levels], "x": [place[0]], "y": [place[1]],
+                "dw": [place[2] - place[0]], "dh": [place[3] - place[1]],
             }  # fmt: skip
         self.images["forecast"].glyph.global_alpha = round(0.35 + 0.65 * frame.forecast_confidence, 2)
         columns = emitter_columns(frame, self.base.view)
@@ -92,15 +98,17 @@ class FieldMap(pn.viewable.Viewer):
 
     def _draw_layers(self) -> None:
         f = self.base.figure
-        self.sources, self.images, self.mappers = {}, {}, {}
+        self.sources: dict[str, ColumnDataSource] = {}
+        self.images: dict[str, Any] = {}
+        self.mappers: dict[str, LinearColorMapper] = {}
         for name in _LAYERS:
             self.mappers[name] = LinearColorMapper(palette=["#00000000"] * 256, low=-0.5, high=255.5)
             self.sources[name] = ColumnDataSource(data={"image": [], "x": [], "y": [], "dw": [], "dh": []})
-            self.images[name] = f.image(
+            self.images[name] = f.image(  # type: ignore[call-arg]
                 "image", "x", "y", "dw", "dh", source=self.sources[name], color_mapper=self.mappers[name], level="image"
             )
         # One scale for both layers: two bars side by side, the ticks on the outer one.
-        self.bars = {}
+        self.bars: dict[str, Any] = {}
         for name in ("field", "forecast"):
             mapper = LinearColorMapper(palette=field_colours("light"), low=-80, high=-55)
             bar = ColorBar(color_mapper=mapper, width=11, padding=4, margin=0, location=(0, 0), bar_line_color=None)
@@ -122,12 +130,18 @@ class FieldMap(pn.viewable.Viewer):
         self.emitters = ColumnDataSource(data=EMPTY_EMITTERS)
         self.selection = ColumnDataSource(data=EMPTY_SELECTION["track"])
         self.ellipse = ColumnDataSource(data=EMPTY_SELECTION["ellipse"])
-        self._glyphs = {
+        self._glyphs: dict[str, Any] = {
             "ahead": f.segment("x", "y", "px", "py", source=self.emitters, line_width=1.2, line_alpha=0.8),
-            "markers": f.scatter("x", "y", source=self.emitters, marker="marker", angle="angle", size=9, line_width=0.8),
-            "labels": f.text("x", "y", text="label", source=self.emitters, x_offset=8, y_offset=-3, text_font_size="10px"),
+            "markers": f.scatter(
+                "x", "y", source=self.emitters, marker="marker", angle="angle", size=9, line_width=0.8
+            ),
+            "labels": f.text(
+                "x", "y", text="label", source=self.emitters, x_offset=8, y_offset=-3, text_font_size="10px"
+            ),
             "track": f.line("x", "y", source=self.selection, line_width=2.0),
-            "ellipse": f.ellipse("x", "y", "width", "height", "angle", source=self.ellipse, fill_alpha=0.12, line_width=1.5),
+            "ellipse": f.ellipse(
+                "x", "y", "width", "height", "angle", source=self.ellipse, fill_alpha=0.12, line_width=1.5
+            ),
         }
         for name in ("markers", "labels", "ahead"):
             self._glyphs[name].nonselection_glyph = None

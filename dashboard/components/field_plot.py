@@ -14,7 +14,9 @@ from dashboard.theme import THEMES, field_colours, forecast_colours
 from engine.geo import web_mercator
 
 
-def field_plot(dataset: xr.Dataset, limits_dbm: tuple[float, float] = (-90.0, -50.0), theme: str = "light") -> hv.Overlay:
+def field_plot(
+    dataset: xr.Dataset, limits_dbm: tuple[float, float] = (-90.0, -50.0), theme: str = "light"
+) -> hv.Overlay:
     """Field now, predicted field, coast and emitters of a dataset, in Web Mercator.
 
     Parameters
@@ -31,7 +33,10 @@ def field_plot(dataset: xr.Dataset, limits_dbm: tuple[float, float] = (-90.0, -5
     """
     hv.extension("bokeh", logo=False)
     name = "power_dbm" if "power_dbm" in dataset else "intensity"
-    x, y = web_mercator(np.zeros(dataset.sizes["lon"]), dataset["lon"].to_numpy())[0], web_mercator(dataset["lat"].to_numpy(), 0.0)[1]
+    x, y = (
+        web_mercator(np.zeros(dataset.sizes["lon"]), dataset["lon"].to_numpy())[0],
+        web_mercator(dataset["lat"].to_numpy(), 0.0)[1],
+    )
     xs, ys = _even(x), _even(y)
     layers: list[hv.Element] = []
     for variable, palette in ((name, field_colours(theme)), (f"forecast_{name}", forecast_colours(theme))):
@@ -53,9 +58,14 @@ def field_plot(dataset: xr.Dataset, limits_dbm: tuple[float, float] = (-90.0, -5
     title = f"{dataset.attrs.get('model', '')}  {dataset.attrs.get('moment', '')}".strip()
     return hv.Overlay(layers).opts(
         hv.opts.Overlay(
-            data_aspect=1, responsive=True, min_height=480, xlabel="Longitude (°)", ylabel="Latitude (°)", title=title,
+            data_aspect=1,
+            responsive=True,
+            min_height=480,
+            xlabel="Longitude (°)",
+            ylabel="Latitude (°)",
+            title=title,
             hooks=[_mercator_axes],
-        )  # fmt: skip
+        )
     )
 
 
@@ -63,9 +73,14 @@ def _mercator_axes(plot: object, element: object) -> None:
     from bokeh.models import MercatorTicker, MercatorTickFormatter
 
     figure = plot.state  # type: ignore[attr-defined]
-    for axis, dimension in ((figure.xaxis, "lon"), (figure.yaxis, "lat")):
-        axis.ticker = MercatorTicker(dimension=dimension)
-        axis.formatter = MercatorTickFormatter(dimension=dimension)
+    figure.xaxis.ticker, figure.xaxis.formatter = (
+        MercatorTicker(dimension="lon"),
+        MercatorTickFormatter(dimension="lon"),
+    )
+    figure.yaxis.ticker, figure.yaxis.formatter = (
+        MercatorTicker(dimension="lat"),
+        MercatorTickFormatter(dimension="lat"),
+    )
 
 
 def _even(values: np.ndarray) -> np.ndarray:
@@ -84,5 +99,8 @@ def _coast(xs: np.ndarray, ys: np.ndarray, theme: str) -> hv.Overlay | hv.Path:
     view = (float(xs[0]), float(ys[0]), float(xs[-1]), float(ys[-1]))
     degrees_of_view(view)
     colours = {"coastline": THEMES[theme].coast, "borders": THEMES[theme].border}
-    paths = [hv.Path([np.column_stack(land)]).opts(color=colours[name], line_width=1) for name, land in land_for(view).items()]
+    paths = [
+        hv.Path([np.column_stack(land)]).opts(color=colours[name], line_width=1)
+        for name, land in land_for(view).items()
+    ]
     return hv.Overlay(paths)

@@ -46,7 +46,9 @@ class FieldView(pn.viewable.Viewer):
             FieldView(station)
     """
 
-    state = param.ClassSelector(class_=ViewState, doc="What is looked at; `dashboard.share` puts it into a link.")
+    state: ViewState = param.ClassSelector(
+        class_=ViewState, doc="What is looked at; `dashboard.share` puts it into a link."
+    )  # type: ignore[assignment]
 
     def __init__(self, station: Station, state: ViewState | None = None, **params: Any) -> None:
         super().__init__(state=state or ViewState(), **params)
@@ -68,7 +70,9 @@ class FieldView(pn.viewable.Viewer):
         self.watch = station.board.watch(self.spec(), self._rung)
         self.strip.on_action = self._act
         self.inspector.find.param.watch(self._find, "value")
-        s.param.watch(lambda *_: self._changed(), [n for n in s.param if n not in ("name", "mode", "moment_s", "speed")])
+        s.param.watch(
+            lambda *_: self._changed(), [n for n in s.param if n not in ("name", "mode", "moment_s", "speed")]
+        )
         self._notebook: Any = None
 
     def __panel__(self) -> pn.viewable.Viewable:
@@ -102,8 +106,10 @@ class FieldView(pn.viewable.Viewer):
         frame = self.watch.frame
         if frame is not None and frame is not self._shown:
             self._shown = frame
-            self.map.show(frame)
-            self.inspector.show(frame, len(in_view(frame, self.map.view)) if len(frame.tracks) else 0, self._score(frame))
+            self.map.draw(frame)
+            self.inspector.describe(
+                frame, len(in_view(frame, self.map.view)) if len(frame.tracks) else 0, self._score(frame)
+            )
         self._tell(frame)
 
     def close(self) -> None:
@@ -153,14 +159,16 @@ class FieldView(pn.viewable.Viewer):
         )
         if not len(frame.tracks):
             live = self.state.mode == "live"
-            return {"kind": "empty", "title": "No emitter in the picture", "caption": caption,
-                    "text": "None was heard in the 60 s before this moment. "
-                    + ("Start a source, or scrub back to when there was one." if live else "Go back to live, or scrub.")}  # fmt: skip
+            advice = "Start a source, or scrub back to when there was one." if live else "Go back to live, or scrub."
+            text = f"None was heard in the 60 s before this moment. {advice}"
+            return {"kind": "empty", "title": "No emitter in the picture", "caption": caption, "text": text}
         return {"kind": "ok", "caption": caption}
 
     def _score(self, frame: FieldFrame) -> list[HorizonRecord] | None:
         selected = self.state.selected
-        rows = np.flatnonzero(frame.tracks.table["id"].to_numpy(dtype=object) == selected) if selected else []
+        if not selected:
+            return None
+        rows = np.flatnonzero(frame.tracks.table["id"].to_numpy(dtype=object) == selected)
         if not len(rows):
             return None
         key = (selected, int(frame.tracks.ring[rows[0], -1, 0] * 1e3))
@@ -175,7 +183,7 @@ class FieldView(pn.viewable.Viewer):
         self.pull()
         if self._shown is not None:
             columns_view = self.map.view
-            self.inspector.show(self._shown, len(in_view(self._shown, columns_view)), self._score(self._shown))
+            self.inspector.describe(self._shown, len(in_view(self._shown, columns_view)), self._score(self._shown))
 
     def _find(self, event: Any) -> None:
         if self._shown is None or not event.new:

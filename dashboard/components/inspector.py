@@ -15,22 +15,14 @@ import param
 
 from dashboard.components.widget_style import heading, styled
 from dashboard.state import ViewState
+from dashboard.theme import ASSETS
 from engine.frames.field_frame import FieldFrame
 from engine.rf.emitters import kind_defaults
 from engine.rf.forecast_score import error_ellipse
 from engine.rf.track_record import HorizonRecord
 from engine.rf.tracks import ALT, CLIMB
 
-CSS = """
-:host { color: var(--text); font-size: 12.5px; }
-h3 { margin: 2px 0 1px; font-size: 15px; overflow-wrap: anywhere; } p { margin: 3px 0; color: var(--muted); }
-dl { display: grid; grid-template-columns: auto 1fr; gap: 3px 10px; margin: 8px 0; }
-dt { color: var(--muted); cursor: help; white-space: nowrap; } dd { margin: 0; text-align: right; font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
-h4 { margin: 12px 0 3px; font-size: 11px; letter-spacing: .06em; text-transform: uppercase; color: var(--muted); }
-table { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums; } th { text-align: right; color: var(--muted); font-weight: 500; cursor: help; }
-td { text-align: right; padding: 1px 0; } th:first-child, td:first-child { text-align: left; }
-i { display: inline-block; width: 11px; height: 11px; border: 1px solid currentColor; border-radius: 50%; font: 600 8px/10px serif; text-align: center; opacity: .6; vertical-align: 1px; } em { font-style: normal; color: var(--warn); }
-"""
+CSS = (ASSETS / "inspector.css").read_text()
 
 
 class Inspector(pn.viewable.Viewer):
@@ -42,17 +34,17 @@ class Inspector(pn.viewable.Viewer):
     True
     """
 
-    state = param.ClassSelector(class_=ViewState, doc="Holds the selection.")
+    state: ViewState = param.ClassSelector(class_=ViewState, doc="Holds the selection.")  # type: ignore[assignment]
 
     def __init__(self, state: ViewState, **params: Any) -> None:
         super().__init__(state=state, **params)
-        self.find = styled(pn.widgets.TextInput(name="", placeholder="Find an emitter: id or call sign", value=""))
-        self.clear = styled(pn.widgets.Button(name="Clear selection (Esc)"))
+        self.find = styled(pn.widgets.TextInput(label="", placeholder="Find an emitter: id or call sign", value=""))
+        self.clear = styled(pn.widgets.Button(label="Clear selection (Esc)"))
         self.clear.visible = bool(state.selected)
         self.text = pn.pane.HTML(
             "<p>Click an emitter on the map.</p>", stylesheets=[CSS], sizing_mode="stretch_width", margin=0
         )
-        self.clear.on_click(lambda _: state.param.update(selected=""))
+        self.clear.on_click(self._clear)
         self._layout = pn.Column(
             heading("Emitter"), self.find, self.text, self.clear, margin=0, sizing_mode="stretch_width"
         )
@@ -60,7 +52,10 @@ class Inspector(pn.viewable.Viewer):
     def __panel__(self) -> pn.viewable.Viewable:
         return self._layout
 
-    def show(self, frame: FieldFrame, in_view: int, record: list[HorizonRecord] | None) -> None:
+    def _clear(self, _: Any) -> None:
+        self.state.selected = ""
+
+    def describe(self, frame: FieldFrame, in_view: int, record: list[HorizonRecord] | None) -> None:
         """Show the state of the selection in a frame; `record` is the score of its forecast so far."""
         selected = self.state.selected
         html = emitter_html(frame, selected, record) if selected else overview_html(frame, in_view)
@@ -91,7 +86,9 @@ def overview_html(frame: FieldFrame, in_view: int) -> str:
         _row("emitters in view", f"{in_view} of {n}", "Emitters heard within the last 60 s before the moment shown."),
         _row("assumed power", f"{assumed} of {n}", "Emitters whose EIRP or frequency is the default of their kind."),
         _row("forecast spread", _length(_spread(frame)), "Median one-sigma radius of the predicted positions."),
-        _row("picture step", f"±{frame.quantisation_db:.2f} dB", "Largest rounding error of the 8-bit picture on screen."),
+        _row(
+            "picture step", f"±{frame.quantisation_db:.2f} dB", "Largest rounding error of the 8-bit picture on screen."
+        ),
         _row("computed in", f"{frame.compute_ms:.0f} ms", "Time to compute this frame, once for all viewers."),
         "</dl>",
     ]
@@ -116,11 +113,19 @@ def emitter_html(frame: FieldFrame, selected: str, record: list[HorizonRecord] |
     parts = [
         f"<h3>{escape(str(name))}{mark}</h3><p>{escape(str(info['emitter_kind']))} · {escape(selected)}</p><dl>",
         _row("position", _place(frame.now.lat[i], frame.now.lon[i]), "Tracked position at the moment shown, WGS-84."),
-        _row("altitude", f"{frame.now.alt_m[i]:,.0f} m", "Height as reported, carried to the moment shown by its climb rate."),
+        _row(
+            "altitude",
+            f"{frame.now.alt_m[i]:,.0f} m",
+            "Height as reported, carried to the moment shown by its climb rate.",
+        ),
         _row("speed", f"{frame.now.speed_m_s[i]:.0f} m/s", "Ground speed from the tracking filter."),
         _row("track", f"{frame.now.track_deg[i] % 360:.0f}°", "Direction of motion, clockwise from true north."),
         _row("climb", f"{climb:+.1f} m/s" if np.isfinite(climb) else "unknown", "Vertical rate as last reported."),
-        _row("EIRP", f"{float(info['eirp_dbm']):.1f} dBm{assumed}", f"Radiated power; default of the kind: {kind.source}."),
+        _row(
+            "EIRP",
+            f"{float(info['eirp_dbm']):.1f} dBm{assumed}",
+            f"Radiated power; default of the kind: {kind.source}.",
+        ),
         _row("frequency", f"{float(info['freq_hz']) / 1e6:,.1f} MHz", "Carrier frequency."),
         _row("confidence", f"{float(info['confidence']):.2f}", "As reported by the source, 0 to 1."),
         _row("last fix", f"{frame.tracks.age_s[i]:.1f} s ago", "Age of the newest position at the moment shown."),
@@ -154,13 +159,12 @@ def _record_html(record: list[HorizonRecord] | None) -> str:
     head = (
         '<tr><th title="How far ahead the prediction looked">ahead</th>'
         '<th title="Root mean square horizontal error against the real fixes">RMSE <i>i</i></th>'
-        '<th title="Share of real fixes inside the claimed 90 % ellipse; 90 % is right">in 90 % <i>i</i></th>'
+        '<th title="Real fixes inside the claimed 90 % ellipse; 90 % is right">in 90 % <i>i</i></th>'
         '<th title="Predictions scored">n</th></tr>'
     )
     body = "".join(
-        f"<tr><td>{r.horizon_s:g} s</td><td>{_length(r.rmse_m)}</td><td>{100 * r.inside_90:.0f} %</td><td>{r.n}</td></tr>"
-        if r.n
-        else f"<tr><td>{r.horizon_s:g} s</td><td>–</td><td>–</td><td>0</td></tr>"
+        f"<tr><td>{r.horizon_s:g} s</td><td>{_length(r.rmse_m) if r.n else '–'}</td>"
+        f"<td>{f'{100 * r.inside_90:.0f} %' if r.n else '–'}</td><td>{r.n}</td></tr>"
         for r in record
     )
     return f"{title}<table>{head}{body}</table>"

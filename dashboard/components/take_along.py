@@ -15,7 +15,10 @@ from engine.frames.field_frame import FieldFrame
 if TYPE_CHECKING:
     from dashboard.components.field_view import FieldView
 
-BUTTON_CSS = WIDGET_CSS + ":host { margin: 0; } .bk-btn { height: 28px; padding: 0 9px; white-space: nowrap; } a { text-decoration: none; }"
+BUTTON_CSS = (
+    WIDGET_CSS
+    + ":host { margin: 0; } .bk-btn { height: 28px; padding: 0 9px; white-space: nowrap; } a { text-decoration: none; }"
+)
 
 
 class TakeAlong(pn.viewable.Viewer):
@@ -26,11 +29,12 @@ class TakeAlong(pn.viewable.Viewer):
         self.view = view
 
         def button(name: str, tip: str) -> pn.widgets.Button:
-            return pn.widgets.Button(name=name, description=tip, stylesheets=[BUTTON_CSS], margin=0, align="center")
+            return pn.widgets.Button(label=name, description=tip, stylesheets=[BUTTON_CSS], margin=0, align="center")
 
         def download(name: str, filename: str, make: Any) -> pn.widgets.FileDownload:
             return pn.widgets.FileDownload(
-                callback=make, filename=filename, label=name, embed=False, icon=None, stylesheets=[BUTTON_CSS], margin=0, align="center"
+                callback=make, filename=filename, label=name, embed=False, icon=None,
+                stylesheets=[BUTTON_CSS], margin=0, align="center",
             )  # fmt: skip
 
         self.link = button("Copy link", "A link to exactly this view (L)")
@@ -44,13 +48,16 @@ class TakeAlong(pn.viewable.Viewer):
         self.html = download("HTML", "field.html", lambda: io.BytesIO(html_bytes(self._frame(), view.state.theme)))
         self.python = download("Python", "field.py", lambda: io.StringIO(python_lines(self._frame())))
         self.theme = button("◐", "Light or dark")
-        self.theme.on_click(lambda _: view.state.param.update(theme="dark" if view.state.theme == "light" else "light"))
+        self.theme.on_click(self._other_theme)
         self._layout = pn.Row(
             self.link, self.png, self.netcdf, self.html, self.python, self.theme, margin=0, styles={"gap": "6px"}
         )
 
     def __panel__(self) -> pn.viewable.Viewable:
         return self._layout
+
+    def _other_theme(self, _: Any) -> None:
+        self.view.state.theme = "dark" if self.view.state.theme == "light" else "light"
 
     def _frame(self) -> FieldFrame:
         frame = self.view.frame
@@ -87,7 +94,13 @@ def python_lines(frame: FieldFrame) -> str:
     rows = [
         (str(i), round(float(lat), 6), round(float(lon), 6), round(float(alt), 1), float(eirp), float(freq))
         for i, lat, lon, alt, eirp, freq in zip(
-            emitters["id"], frame.now.lat, frame.now.lon, frame.now.alt_m, emitters["eirp_dbm"], emitters["freq_hz"], strict=True
+            emitters["id"],
+            frame.now.lat,
+            frame.now.lon,
+            frame.now.alt_m,
+            emitters["eirp_dbm"],
+            emitters["freq_hz"],
+            strict=True,
         )
     ]
     west, south, east, north = frame.spec.bounds_deg

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import param
 from panel.custom import JSComponent
@@ -27,19 +27,21 @@ class TimeStrip(JSComponent):
     10
     """
 
-    mode = param.Selector(default="live", objects=list(MODES), doc="Live, paused or replaying.")
+    mode: Any = param.Selector(default="live", objects=list(MODES), doc="Live, paused or replaying.")
     moment_s = param.Number(0.0, doc="The moment shown when not live, epoch seconds.")
-    speed = param.Selector(default=10, objects=list(SPEEDS), doc="Replay speed.")
+    speed: Any = param.Selector(default=10, objects=list(SPEEDS), doc="Replay speed.")
     span = param.List(default=[], item_type=float, doc="First and last moment of the slider, epoch seconds.")
     density = param.List(default=[], doc="Events per bin across the span.")
     status = param.Dict(default={}, doc="State of the spine, see `engine.Station.health`.")
     query = param.String("", doc="The complete state as a query string, for the link.")
-    picture = param.Dict(default={"kind": "loading"}, doc="State of the picture: loading, ok, empty or failed; title, text.")
+    picture = param.Dict(
+        default={"kind": "loading"}, doc="State of the picture: loading, ok, empty or failed; title, text."
+    )
     notice = param.String("", doc="A sentence to show once, plain text.")
-    theme = param.Selector(default="light", objects=["light", "dark"], doc="Look.")
+    theme: Any = param.Selector(default="light", objects=["light", "dark"], doc="Look.")
 
     _esm = ASSETS / "strip.js"
-    _stylesheets = [(ASSETS / "strip.css").read_text()]
+    _stylesheets: ClassVar[list[str]] = [(ASSETS / "strip.css").read_text()]
 
     def __init__(self, **params: Any) -> None:
         self.on_action: Callable[[dict[str, Any]], None] | None = None

@@ -83,14 +83,15 @@ class BoundedQueue:
         self._closed = False
 
     def put(self, table: pa.Table, timeout_s: float | None = None) -> int:
-        """Offer a batch, in parts as room appears, and drop what finds none in time.
+        """Offer a batch, in parts as room appears, and keep to what finds room in time.
 
         Parameters
         ----------
         table : pyarrow.Table
         timeout_s : float, optional
-            How long to wait for room, s. None does not wait at all: right for a live source, which
-            cannot be slowed; a file can be, with a long timeout.
+            How long to wait for room, s. None does not wait at all and drops what finds no room: right
+            for a live source, which cannot be slowed. With a timeout the rest stays with the caller,
+            who offers it again, and is no drop.
 
         Returns
         -------
@@ -106,7 +107,7 @@ class BoundedQueue:
                     accepted += self._take(table.slice(accepted, room))
                 elif not self._room.wait(deadline - time.monotonic()):
                     break
-            if accepted < n:
+            if accepted < n and (timeout_s is None or self._closed):
                 self._drops["closed" if self._closed else "full"] += n - accepted
         return accepted
 

@@ -36,7 +36,7 @@ FIX = "emitter.fix"
 
 Payload keys, all optional: ``speed_m_s``, ``track_deg``, ``vertical_rate_m_s``, ``callsign``,
 ``emitter_kind``, ``eirp_dbm``, ``freq_hz``, ``confidence``, ``anomaly_score``, ``cluster``,
-``position_time_s`` (epoch seconds at which the position itself was measured, where the feed tells),
+``on_ground``, ``position_time_s`` (epoch seconds at which the position itself was measured, where the feed tells),
 ``synthetic`` (true for invented data) and ``recorded_at`` (ISO time of the original recording of a
 replayed sample).
 """

@@ -28,7 +28,9 @@ class Spec(Hashable, Protocol):
     """What the board needs of a spec: hashable, and a moment that is None when live."""
 
     @property
-    def moment_s(self) -> float | None: ...
+    def moment_s(self) -> float | None:
+        """The moment wanted, epoch seconds; None is live."""
+        ...
 
 
 S = TypeVar("S", bound=Spec)

@@ -51,8 +51,8 @@ class FieldFrame:
     now, ahead : Prediction
         Every emitter carried to the moment and to `forecast_s` after it, with covariances.
     levels : dict of str to ndarray of uint8, (ny, nx)
-        Quantised layers by name, row 0 south (trails `TRAIL_FINENESS` times finer). Field and forecast: 0 is none or under the limits,
-        1 … 255 span the limits; the error is half a step (`quantisation_db`).
+        Quantised layers by name, row 0 south (trails `TRAIL_FINENESS` times finer). Field and forecast:
+        0 is none or under the limits, 1 … 255 span the limits; the error is half a step (`quantisation_db`).
     forecast_confidence : float
         1/(1 + (σ/2 km)²) with σ the median one-sigma radius of the predicted positions.
     compute_ms : float
@@ -134,12 +134,12 @@ def _field(spec: FieldSpec, tracks: Tracks, where: Prediction) -> np.ndarray:
     """Summed field of all emitters that have a position, mW (or 1/m² for the inverse square), (ny, nx)."""
     placed = np.isfinite(where.lat) & np.isfinite(where.lon) & np.isfinite(where.alt_m)
     alt_m = np.asarray(where.alt_m)[placed]
-    position = [np.ascontiguousarray(c) for c in geodetic_to_ecef(where.lat[placed], where.lon[placed], alt_m)]
+    x, y, z = (np.ascontiguousarray(c) for c in geodetic_to_ecef(where.lat[placed], where.lon[placed], alt_m))
     if spec.model == "inverse_square":
-        return sum_intensity(*position, np.ones(len(alt_m)), frame_grid(spec))
+        return sum_intensity(x, y, z, np.ones(len(alt_m)), frame_grid(spec))
     eirp_mw = dbm_to_mw(tracks.table["eirp_dbm"].to_numpy(dtype=float)[placed])
     freq_hz = tracks.table["freq_hz"].to_numpy(dtype=float)[placed]
-    return sum_power_mw(*position, alt_m, eirp_mw, freq_hz, frame_grid(spec), horizon=spec.horizon)
+    return sum_power_mw(x, y, z, alt_m, eirp_mw, freq_hz, frame_grid(spec), horizon=spec.horizon)
 
 
 def quantise(power_dbm: np.ndarray, low_dbm: float, high_dbm: float) -> np.ndarray:

@@ -46,7 +46,7 @@ class TrailFold:
 
     Examples
     --------
-    >>> from engine.events.schema import event_table
+    >>> from engine.events.schema import FIX, event_table
     >>> fold = TrailFold()
     >>> fold.apply(event_table([0, 5_000_000], FIX, ["a", "a"], "doc", lat=[47.0, 47.1], lon=[8.0, 8.0]))
     >>> len(fold.segments(0.0, 10.0))
@@ -110,7 +110,11 @@ class TrailFold:
 
 
 def trail_raster(
-    segments: np.ndarray, bounds_m: tuple[float, float, float, float], shape: tuple[int, int], moment_s: float, trail_s: float
+    segments: np.ndarray,
+    bounds_m: tuple[float, float, float, float],
+    shape: tuple[int, int],
+    moment_s: float,
+    trail_s: float,
 ) -> np.ndarray:
     """Recency of the newest trail through each cell, as bytes.
 

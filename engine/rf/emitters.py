@@ -34,7 +34,9 @@ class EmitterKind:
 KINDS: dict[str, EmitterKind] = {
     kind.name: kind
     for kind in (
-        EmitterKind("aircraft", 54.0, 1.090e9, "Mode S transponder, 250 W: between the 125 W and 500 W of RTCA DO-260B"),
+        EmitterKind(
+            "aircraft", 54.0, 1.090e9, "Mode S transponder, 250 W: between the 125 W and 500 W of RTCA DO-260B"
+        ),
         EmitterKind("drone", 20.0, 2.44e9, "ETSI EN 300 328: 100 mW EIRP in the 2.4 GHz band"),
         EmitterKind("radio", 30.0, 462.7e6, "FRS/GMRS handheld, 1 W (47 CFR 95)"),
         EmitterKind("access_point", 20.0, 2.44e9, "ETSI EN 300 328: 100 mW EIRP in the 2.4 GHz band"),

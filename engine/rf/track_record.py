@@ -85,11 +85,11 @@ def _one_horizon(fixes: np.ndarray, horizon_s: float, history: int, since_s: flo
     last = known[target]
     columns = last[:, None] - history + np.arange(history)[None, :]
     window = np.where((columns >= 0)[:, :, None], fixes[np.maximum(columns, 0)], np.nan)
+    t, lat, lon, alt, speed, track, climb, measured = (np.ascontiguousarray(window[:, :, i]) for i in range(8))
+    ahead_s = time_s[target] - t[:, -1]
     made = predict_batch(
-        *(np.ascontiguousarray(window[:, :, i]) for i in (1, 2, 3, 0, 4, 5, 6)),
-        np.minimum(last, history), time_s[target] - window[:, -1, 0],
-        position_time_s=np.ascontiguousarray(window[:, :, 7]),
-    )  # fmt: skip
+        lat, lon, alt, t, speed, track, climb, np.minimum(last, history), ahead_s, position_time_s=measured
+    )
     east, north = local_offset_m(made.lat, made.lon, fixes[target, 1], fixes[target, 2])
     error = np.hypot(east, north)
     ve, vn, c = made.var_east_m2, made.var_north_m2, made.cov_east_north_m2

@@ -39,7 +39,8 @@ TIME, LAT, LON, ALT, SPEED, TRACK, CLIMB, MEASURED = range(8)
 RING_FIELDS = ("time_s", "lat", "lon", "alt_m", "speed_m_s", "track_deg", "vertical_rate_m_s", "position_time_s")
 
 _PAYLOAD_FLOATS = (
-    "speed_m_s", "track_deg", "vertical_rate_m_s", "position_time_s", "eirp_dbm", "freq_hz", "confidence", "anomaly_score",
+    "speed_m_s", "track_deg", "vertical_rate_m_s", "position_time_s", "eirp_dbm", "freq_hz", "confidence",
+    "anomaly_score",
 )  # fmt: skip
 _PAYLOAD_TEXTS = ("callsign", "emitter_kind", "cluster", "recorded_at")
 _PAYLOAD_FIELDS: dict[str, pa.DataType] = {

@@ -64,7 +64,9 @@ def test_a_bad_part_is_named_and_the_rest_is_kept(name, bad):
     assert values(state) == {**usual, "forecast_s": 30.0}
 
 
-@given(st.dictionaries(st.sampled_from(["view", "t", "limits", "select", "layers", "cells", "junk"]), st.text(max_size=80)))
+@given(
+    st.dictionaries(st.sampled_from(["view", "t", "limits", "select", "layers", "cells", "junk"]), st.text(max_size=80))
+)
 def test_no_link_whatever_breaks_the_page(query):
     state = ViewState()
     from_query(query, state)

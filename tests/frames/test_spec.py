@@ -37,4 +37,6 @@ def test_equal_wishes_are_equal_specs():
     a, b = (FieldSpec(0, 0, 1e5, 1e5, 64, 64, layers=("field",)) for _ in range(2))
     assert a == b and hash(a) == hash(b)
     west, south, east, north = a.bounds_deg
-    assert west == south == 0 and east == pytest.approx(0.898315, abs=1e-6) and north == pytest.approx(0.898279, abs=1e-6)
+    assert (
+        west == south == 0 and east == pytest.approx(0.898315, abs=1e-6) and north == pytest.approx(0.898279, abs=1e-6)
+    )

@@ -1,5 +1,7 @@
 """Trails: the same segments whatever the batches, drawn where the fixes are, forgotten when there are too many."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -22,7 +24,7 @@ def test_cutting_the_stream_into_batches_changes_nothing(cuts):
     whole, parts = TrailFold(), TrailFold()
     whole.apply(table)
     edges = [0, *sorted(cuts), n]
-    for a, b in zip(edges[:-1], edges[1:], strict=True):
+    for a, b in itertools.pairwise(edges):
         parts.apply(table.slice(a, b - a))
     np.testing.assert_array_equal(whole.segments(-1, 100), parts.segments(-1, 100))
 
@@ -49,7 +51,9 @@ def test_a_trail_is_drawn_on_the_cells_it_crosses_and_fades_with_age():
 def test_the_fold_is_bounded_and_keeps_the_newest():
     fold = TrailFold(max_segments=100)
     for start in range(0, 1000, 50):
-        fold.apply(fixes(["a"] * 50, np.arange(start, start + 50), np.full(50, 47.0), 8 + 1e-4 * np.arange(start, start + 50)))
+        fold.apply(
+            fixes(["a"] * 50, np.arange(start, start + 50), np.full(50, 47.0), 8 + 1e-4 * np.arange(start, start + 50))
+        )
     kept = fold.segments(-1, 2000)
     assert len(kept) <= 100 and kept[-1, 4] == 999.0
     assert len(kept) + fold.dropped == 999
