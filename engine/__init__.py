@@ -3,3 +3,21 @@
 Pure Python with NumPy, Numba, Arrow and DuckDB. It knows nothing of Panel, HoloViews or Bokeh, so
 everything here works the same in a script, a test, a notebook and a served page.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from engine.station import Station
+
+__all__ = ["Station"]
+
+
+def __getattr__(name: str) -> Any:
+    # `engine.Station` without making `import engine.geo` load DuckDB, Redis and every kernel.
+    if name == "Station":
+        from engine.station import Station
+
+        return Station
+    raise AttributeError(f"module 'engine' has no attribute {name!r}")
