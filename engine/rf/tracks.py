@@ -28,6 +28,9 @@ DEFAULT_HISTORY = 5
 DEFAULT_SILENCE_S = 60.0
 """An emitter that has been silent for longer than this is no longer shown, s."""
 
+HISTORY_S = 120.0
+"""A snapshot holds no fix older than this, s: what a replay of the last minutes cannot know, nobody is shown."""
+
 MAX_EMITTERS = 20_000
 """Emitters remembered at once; beyond it the longest silent are forgotten."""
 
@@ -51,18 +54,20 @@ _PAYLOAD_FIELDS: dict[str, pa.DataType] = {
 
 
 @numba.njit(cache=True, nogil=True)
-def _push_fixes(ring: np.ndarray, count: np.ndarray, slot: np.ndarray, rows: np.ndarray) -> tuple[int, int]:
-    """Push rows (n, 8) into right-aligned rings (emitters, K, 8); counts those not newer and those repeated."""
+def _push_fixes(
+    ring: np.ndarray, count: np.ndarray, heard_s: np.ndarray, slot: np.ndarray, rows: np.ndarray, newer: np.ndarray
+) -> int:
+    """Push rows (n, 8) into right-aligned rings (emitters, K, 8), mark the newer ones; counts those that repeat."""
     depth = ring.shape[1]
-    not_newer = 0
     repeated = 0
     for i in range(slot.shape[0]):
         s = slot[i]
+        newer[i] = rows[i, 0] > heard_s[s]
+        if not newer[i]:
+            continue
+        heard_s[s] = rows[i, 0]
         if count[s] > 0:
             newest = ring[s, depth - 1]
-            if rows[i, 0] <= newest[0]:
-                not_newer += 1
-                continue
             # A feed that has lost an emitter repeats its last position: the same place although it moves,
             # or the same time of measurement. That is no fix, and must not push real ones out of the ring.
             same_place = rows[i, 1] == newest[1] and rows[i, 2] == newest[2]
@@ -75,7 +80,7 @@ def _push_fixes(ring: np.ndarray, count: np.ndarray, slot: np.ndarray, rows: np.
         for f in range(8):
             ring[s, depth - 1, f] = rows[i, f]
         count[s] = min(count[s] + 1, depth)
-    return not_newer, repeated
+    return repeated
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +176,8 @@ class TrackFold:
         self._info: list[dict[str, Any]] = []
         self._ring = np.full((64, history, 8), np.nan)
         self._count = np.zeros(64, dtype=np.int64)
+        # Time of the newest event of each emitter, repeats included: what is not newer has been folded already.
+        self._heard_s = np.full(64, -np.inf)
 
     def apply(self, events: pa.Table) -> None:
         """Fold one event batch; events of other kinds only move `seq`.
@@ -189,14 +196,15 @@ class TrackFold:
             self.seq = max(self.seq, last_seq or 0)
 
     def snapshot(self, moment_s: float, silence_s: float = DEFAULT_SILENCE_S) -> Tracks:
-        """The emitters heard within `silence_s` before `moment_s` (epoch seconds)."""
+        """The emitters heard within `silence_s` before `moment_s` (epoch seconds), with their fixes of `HISTORY_S`."""
         with self._lock:
             n = len(self._info)
             newest = self._ring[:n, -1, TIME]
             shown = np.flatnonzero((newest > moment_s - silence_s) & (newest <= moment_s + 1.0))
             table = pd.DataFrame([self._info[i] for i in shown], columns=list(_INFO_COLUMNS))
-            ring, count = self._ring[shown].copy(), self._count[shown].copy()
-            seq = self.seq
+            ring, seq = self._ring[shown].copy(), self.seq
+        ring[ring[:, :, TIME] <= moment_s - max(HISTORY_S, silence_s)] = np.nan
+        count = np.isfinite(ring[:, :, TIME]).sum(axis=1)
         order = np.argsort(table["id"].to_numpy(dtype=object)) if len(table) else np.empty(0, dtype=np.int64)
         return Tracks(moment_s, seq, ring[order], count[order], table.iloc[order].reset_index(drop=True))
 
@@ -206,10 +214,10 @@ class TrackFold:
         codes = entity.indices.to_numpy(zero_copy_only=False).astype(np.int64)
         slot_of_code = self._slots_for(entity.dictionary.to_pylist())
         rows = _fix_rows(fixes, payload)
-        not_newer, repeated = _push_fixes(self._ring, self._count, slot_of_code[codes], rows)
-        self.not_newer += not_newer
-        self.repeated += repeated
-        self._update_info(codes, slot_of_code, payload, fixes["source"])
+        newer = np.zeros(len(rows), dtype=np.bool_)
+        self.repeated += _push_fixes(self._ring, self._count, self._heard_s, slot_of_code[codes], rows, newer)
+        self.not_newer += int(len(rows) - newer.sum())
+        self._update_info(codes, slot_of_code, newer, payload, fixes["source"])
         self.newest_s = max(self.newest_s, float(rows[:, TIME].max()))
         if len(self._info) > self.max_emitters:
             self._forget(len(self._info) - self.max_emitters)
@@ -224,17 +232,23 @@ class TrackFold:
             grown = max(need, 2 * len(self._ring))
             self._ring = np.concatenate([self._ring, np.full((grown - len(self._ring), self.history, 8), np.nan)])
             self._count = np.concatenate([self._count, np.zeros(grown - len(self._count), dtype=np.int64)])
+            self._heard_s = np.concatenate([self._heard_s, np.full(grown - len(self._heard_s), -np.inf)])
         return np.array([self._slots[name] for name in ids], dtype=np.int64)
 
-    def _update_info(self, codes: np.ndarray, slots: np.ndarray, payload: dict[str, Any], source: Any) -> None:
-        # Once per emitter of the batch, not per event: the last row of each emitter carries the newest facts.
-        last_row = np.zeros(len(slots), dtype=np.int64)
-        last_row[codes] = np.arange(len(codes))
-        for code, row in enumerate(last_row):
+    def _update_info(
+        self, codes: np.ndarray, slots: np.ndarray, newer: np.ndarray, payload: dict[str, Any], source: Any
+    ) -> None:
+        # Once per emitter of the batch, not per event: the last row of each emitter carries the newest facts,
+        # the last row that has a text the newest text, so that it does not matter where batches are cut.
+        for name in _PAYLOAD_TEXTS:
+            texts = payload[name]
+            for code, row in enumerate(_last_rows(codes, len(slots), newer & pd.notna(texts))):
+                if row >= 0:
+                    self._info[slots[code]][name] = str(texts[row])
+        for code, row in enumerate(_last_rows(codes, len(slots), newer)):
+            if row < 0:
+                continue
             info = self._info[slots[code]]
-            for name in _PAYLOAD_TEXTS:
-                if payload[name][row] is not None:
-                    info[name] = str(payload[name][row])
             defaults = kind_defaults(info.setdefault("emitter_kind", "aircraft"))
             eirp, freq = float(payload["eirp_dbm"][row]), float(payload["freq_hz"][row])
             assumed = not (np.isfinite(eirp) and np.isfinite(freq) and freq > 0)
@@ -253,9 +267,19 @@ class TrackFold:
         self._ring[len(keep) :] = np.nan
         self._count[: len(keep)] = self._count[keep]
         self._count[len(keep) :] = 0
+        self._heard_s[: len(keep)] = self._heard_s[keep]
+        self._heard_s[len(keep) :] = -np.inf
         self._info = [self._info[i] for i in keep]
         self._slots = {info["id"]: i for i, info in enumerate(self._info)}
         self.forgotten += n
+
+
+def _last_rows(codes: np.ndarray, n_codes: int, wanted: np.ndarray) -> np.ndarray:
+    """Last wanted row of each code, -1 where there is none."""
+    last = np.full(n_codes, -1, dtype=np.int64)
+    rows = np.flatnonzero(wanted)
+    last[codes[rows]] = rows
+    return last
 
 
 def fixes_of(events: pa.Table) -> np.ndarray:
