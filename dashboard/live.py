@@ -43,6 +43,7 @@ def station() -> Station:
                 _failure = f"{type(error).__name__}: {error}"
                 logger.exception("the station could not be started")
                 raise RuntimeError(_failure) from error
+            _failure = None
             atexit.register(shut_down)
         return _station
 
@@ -82,12 +83,15 @@ class Wakeful:
         self._pull = pull
         self._close = close
         self._pending = False
+        self._closed = False
         self._document: Document | None = None
         self.pulls = 0
         self.errors = 0
 
     def attach(self, document: Document) -> None:
-        """Begin to wake: the page has loaded."""
+        """Begin to wake: the page has loaded. A session that is over already stays over."""
+        if self._closed:
+            return
         self._document = document
         sessions.add(self)
         self.wake()
@@ -105,9 +109,12 @@ class Wakeful:
             self._pending = False
 
     def close(self) -> None:
-        """Forget the session."""
+        """Forget the session; closing twice is fine."""
         sessions.discard(self)
         self._document = None
+        if self._closed:
+            return
+        self._closed = True
         try:
             self._close()
         except Exception:

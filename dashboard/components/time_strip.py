@@ -6,9 +6,8 @@ Python sends plain numbers and texts; what the viewer does comes back as small c
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeGuard
 
 import param
 from panel.custom import JSComponent
@@ -65,16 +64,22 @@ def checked_action(msg: Any) -> dict[str, Any] | None:
     >>> checked_action({"do": "rm -rf", "moment_s": float("nan")}) is None
     True
     """
-    if not isinstance(msg, dict) or msg.get("do") not in ("live", "pause", "play", "seek", "speed", "clear"):
+    if not isinstance(msg, dict) or msg.get("do") not in ("live", "pause", "play", "seek", "speed", "clear", "theme"):
         return None
     action: dict[str, Any] = {"do": msg["do"]}
     moment = msg.get("moment_s")
-    if isinstance(moment, (int, float)) and math.isfinite(moment) and 0.0 <= moment < 4.1e9:
+    # Compared before it is converted: JSON holds integers that no float can.
+    if _is_number(moment) and 0.0 <= moment < 4.1e9:
         action["moment_s"] = float(moment)
-    elif msg["do"] in ("seek", "pause", "play"):
+    elif msg["do"] in ("seek", "pause", "play", "speed"):
         return None
     if msg["do"] == "speed":
-        if msg.get("speed") not in SPEEDS:
+        speed = msg.get("speed")
+        if not _is_number(speed) or speed not in SPEEDS:
             return None
-        action["speed"] = msg["speed"]
+        action["speed"] = int(speed)
     return action
+
+
+def _is_number(value: Any) -> TypeGuard[float]:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
