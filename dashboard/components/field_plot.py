@@ -32,7 +32,7 @@ def field_plot(
     holoviews.Overlay
     """
     hv.extension("bokeh", logo=False)
-    name = "power_dbm" if "power_dbm" in dataset else "intensity"
+    name = "intensity" if {"intensity", "forecast_intensity"} & set(dataset.data_vars) else "power_dbm"
     x, y = (
         web_mercator(np.zeros(dataset.sizes["lon"]), dataset["lon"].to_numpy())[0],
         web_mercator(dataset["lat"].to_numpy(), 0.0)[1],

@@ -71,7 +71,8 @@ def find_emitter(frame: FieldFrame, wanted: str) -> str | None:
     if not wanted:
         return None
     table = frame.tracks.table
-    pairs = [(str(i), str(c or "")) for i, c in zip(table["id"], table["callsign"], strict=True)]
+    calls = (c if isinstance(c, str) else "" for c in table["callsign"])
+    pairs = [(str(i), c) for i, c in zip(table["id"], calls, strict=True)]
     whole = [i for i, c in pairs if wanted in (i.lower(), c.lower())]
     part = [i for i, c in pairs if wanted in i.lower() or wanted in c.lower()]
     return next(iter(whole + part), None)
@@ -115,12 +116,12 @@ def emitter_html(frame: FieldFrame, selected: str, record: list[HorizonRecord] |
         _row("position", _place(frame.now.lat[i], frame.now.lon[i]), "Tracked position at the moment shown, WGS-84."),
         _row(
             "altitude",
-            f"{frame.now.alt_m[i]:,.0f} m",
+            _number(frame.now.alt_m[i], ",.0f", " m"),
             "Height as reported, carried to the moment shown by its climb rate.",
         ),
-        _row("speed", f"{frame.now.speed_m_s[i]:.0f} m/s", "Ground speed from the tracking filter."),
-        _row("track", f"{frame.now.track_deg[i] % 360:.0f}°", "Direction of motion, clockwise from true north."),
-        _row("climb", f"{climb:+.1f} m/s" if np.isfinite(climb) else "unknown", "Vertical rate as last reported."),
+        _row("speed", _number(frame.now.speed_m_s[i], ".0f", " m/s"), "Ground speed from the tracking filter."),
+        _row("track", _number(frame.now.track_deg[i] % 360, ".0f", "°"), "Direction of motion, clockwise from north."),
+        _row("climb", _number(climb, "+.1f", " m/s"), "Vertical rate as last reported."),
         _row(
             "EIRP",
             f"{float(info['eirp_dbm']):.1f} dBm{assumed}",
@@ -147,7 +148,9 @@ def _prediction_html(frame: FieldFrame, i: int) -> str:
         f"<h4>Prediction, {frame.spec.forecast_s:g} s ahead</h4><dl>"
         + _row("position", _place(frame.ahead.lat[i], frame.ahead.lon[i]), "Where the tracking filter expects it.")
         + _row("90 % ellipse", f"± {_length(float(a))} × {_length(float(b))}", "Semi-axes of the claimed 90 % ellipse.")
-        + _row("long axis", f"{float(bearing) % 180:.0f}°", "Direction of the longer axis, clockwise from north.")
+        + _row(
+            "long axis", _number(float(bearing) % 180, ".0f", "°"), "Direction of the long axis from north."
+        )
         + "</dl>"
     )
 
@@ -175,7 +178,13 @@ def _row(name: str, value: str, definition: str) -> str:
 
 
 def _place(lat: float, lon: float) -> str:
+    if not np.isfinite(lat + lon):
+        return "unknown"
     return f"{abs(lat):.4f}° {'S' if lat < 0 else 'N'}, {abs(lon):.4f}° {'W' if lon < 0 else 'E'}"
+
+
+def _number(value: float, form: str, unit: str) -> str:
+    return f"{value:{form}}{unit}" if np.isfinite(value) else "unknown"
 
 
 def _length(metres: float) -> str:
@@ -185,9 +194,9 @@ def _length(metres: float) -> str:
 
 
 def _spread(frame: FieldFrame) -> float:
-    if not len(frame.tracks):
-        return float("nan")
-    return float(np.nanmedian(np.sqrt(np.asarray(frame.ahead.var_east_m2) + np.asarray(frame.ahead.var_north_m2))))
+    sigma_m = np.sqrt(np.asarray(frame.ahead.var_east_m2) + np.asarray(frame.ahead.var_north_m2))
+    known = sigma_m[np.isfinite(sigma_m)]
+    return float(np.median(known)) if len(known) else float("nan")
 
 
 def utc_text(moment_s: float) -> str:

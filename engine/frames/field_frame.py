@@ -86,9 +86,9 @@ class FieldFrame:
         out = xr.Dataset()
         emitters = self.tracks.emitters()
         for name, where in (("field", self.now), ("forecast", self.ahead)):
-            if name not in self.spec.layers or not len(emitters):
+            if name not in self.spec.layers:
                 continue
-            table = emitters.assign(lat=where.lat, lon=where.lon, alt_m=where.alt_m)
+            table = emitters.assign(lat=where.lat, lon=where.lon, alt_m=where.alt_m)[_placed(where)]
             one = power_field(table, frame_grid(self.spec), model=self.spec.model, horizon=self.spec.horizon)
             for variable in one.data_vars:
                 out[str(variable) if name == "field" else f"forecast_{variable}"] = one[variable]
@@ -130,9 +130,14 @@ def carried(tracks: Tracks, horizon_s: np.ndarray) -> Prediction:
     )  # fmt: skip
 
 
+def _placed(where: Prediction) -> np.ndarray:
+    """Which emitters have a position: none has whose positions were all measured too long ago."""
+    return np.isfinite(where.lat) & np.isfinite(where.lon) & np.isfinite(where.alt_m)
+
+
 def _field(spec: FieldSpec, tracks: Tracks, where: Prediction) -> np.ndarray:
     """Summed field of all emitters that have a position, mW (or 1/m² for the inverse square), (ny, nx)."""
-    placed = np.isfinite(where.lat) & np.isfinite(where.lon) & np.isfinite(where.alt_m)
+    placed = _placed(where)
     alt_m = np.asarray(where.alt_m)[placed]
     x, y, z = (np.ascontiguousarray(c) for c in geodetic_to_ecef(where.lat[placed], where.lon[placed], alt_m))
     if spec.model == "inverse_square":
@@ -188,7 +193,8 @@ def compute_field_frame(spec: FieldSpec, moment_s: float, tracks: Tracks, segmen
             segments, bounds, (TRAIL_FINENESS * spec.ny, TRAIL_FINENESS * spec.nx), moment_s, spec.trail_s
         )
     sigma_m = np.sqrt(np.asarray(ahead.var_east_m2) + np.asarray(ahead.var_north_m2))
-    spread = float(np.nanmedian(sigma_m)) if len(sigma_m) else 0.0
+    known = sigma_m[np.isfinite(sigma_m)]
+    spread = float(np.median(known)) if len(known) else 0.0
     return FieldFrame(
         spec=spec,
         moment_s=moment_s,
