@@ -66,7 +66,7 @@ def _sample(settings: Settings, log: EventLog) -> Feed:
 
     try:
         path = locate(SAMPLE)
-    except DataUnavailable as missing:
+    except (DataUnavailable, OSError) as missing:
         logger.warning("the recorded sample is not to be had (%s); a synthetic air picture is played instead", missing)
         return _synthetic(settings, log)
     events, rejects = read_tracks(path)

@@ -37,7 +37,7 @@ from engine.frames.trails import TrailFold
 from engine.ingest.protocol import CaptureEngine
 from engine.rf.field import power_field
 from engine.rf.grid import Grid
-from engine.rf.tracks import DEFAULT_SILENCE_S, TrackFold, Tracks
+from engine.rf.tracks import HISTORY_S, TrackFold, Tracks
 from engine.warm import warm_kernels
 
 logger = logging.getLogger(__name__)
@@ -47,8 +47,8 @@ P = TypeVar("P")
 WRITE_BATCH_EVENTS = 2_000
 """Events written to the log in one transaction at most."""
 
-FOLD_WINDOW_S = DEFAULT_SILENCE_S + 120.0
-"""How far back of a past moment the fold starts, s: longer than anything shown stays in view."""
+FOLD_WINDOW_S = HISTORY_S + 60.0
+"""How far back of a past moment the fold starts, s: longer than the fixes shown, so that repeats are known as such."""
 
 LIVE_TRAIL_S = 7_200.0
 """Trails reach back this far, s."""
@@ -156,7 +156,11 @@ class Station:
             self._writer.join(timeout=10.0)
         self.board.stop()
         for part, method in reversed(self._opened):
-            getattr(part, method)()
+            try:
+                getattr(part, method)()
+            except Exception:
+                # The others must be closed all the same, the log above all.
+                logger.exception("%s could not be closed", type(part).__name__)
         self.phase = "dead"
 
     def _open(self, part: P, closes_by: str) -> P:
@@ -252,7 +256,7 @@ class Station:
             bounds = self.log.bounds()
             if bounds is not None:
                 # The slider reaches from the first event, or a day ago, to now.
-                start = max(bounds[0].timestamp(), moment_s - 86_400.0)
+                start = min(max(bounds[0].timestamp(), moment_s - 86_400.0), moment_s - 1.0)
                 self.span = (start, moment_s)
                 self.density = self.log.histogram(_utc(start), _utc(moment_s), DENSITY_BINS).tolist()
         elif self.span is not None:
