@@ -1,4 +1,4 @@
-"""Plain HTTP endpoints beside the pages: `/health`, `/ready` and `/metrics`.
+"""Plain HTTP endpoints beside the pages: `/health`, `/ready`, `/metrics` and `/take/…`.
 
 A Tornado plug-in of `panel serve` (``--plugins dashboard.endpoints``); no page is built for a probe.
 """
@@ -11,6 +11,7 @@ from typing import Any
 from tornado.web import RequestHandler
 
 from dashboard import live
+from dashboard.exports import TakeAlong
 
 
 class Health(RequestHandler):
@@ -59,5 +60,10 @@ def metric_lines() -> list[str]:
     return lines
 
 
-ROUTES: list[tuple[str, Any]] = [("/health", Health), ("/ready", Ready), ("/metrics", Metrics)]
+ROUTES: list[tuple[str, Any]] = [
+    ("/health", Health),
+    ("/ready", Ready),
+    ("/metrics", Metrics),
+    (r"/take/(field\.nc|field\.html|field\.py)", TakeAlong),
+]
 """Routes as `panel serve --plugins` takes them."""

@@ -70,7 +70,7 @@ def shell(title: str, address: str, parts: dict[str, Any]) -> pn.Template:
     title, address : str
         Title of the page, and its address as in `PAGES`.
     parts : dict of str to Panel object
-        ``tools``, ``controls``, ``picture``, ``inspector`` and ``strip``.
+        ``controls``, ``picture``, ``inspector`` and ``strip``.
     """
     feed = live.station().feed
     template = Shell(_SHELL)

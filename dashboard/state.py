@@ -32,7 +32,9 @@ class ViewState(param.Parameterized):
     south = param.Number(45.2, bounds=(-85.06, 85.06), doc="South edge of the view, degrees.")
     east = param.Number(11.2, bounds=(-180, 180), doc="East edge of the view, degrees.")
     north = param.Number(48.4, bounds=(-85.06, 85.06), doc="North edge of the view, degrees.")
-    model = param.Selector(default="free_space", objects=MODELS, label="Model", doc="Propagation model of both fields.")
+    model: Any = param.Selector(
+        default="free_space", objects=MODELS, label="Model", doc="Propagation model of both fields."
+    )
     show_field = param.Boolean(True, label="Field now", doc="Received power summed over all emitters, at this moment.")
     show_forecast = param.Boolean(
         True, label="Predicted field", doc="The same, with every emitter where it is expected."
@@ -57,7 +59,7 @@ class ViewState(param.Parameterized):
         label="Colour limits (dBm)",
         doc="Fixed, so that frames compare.",
     )
-    cells = param.Selector(default=DEFAULT_CELLS, objects=RESOLUTIONS, label="Grid", doc="Cells in view at most.")
+    cells: Any = param.Selector(default=DEFAULT_CELLS, objects=RESOLUTIONS, label="Grid", doc="Cells in view at most.")
     selected = param.String("", doc="Identity of the selected emitter, empty for none.")
     mode: Any = param.Selector(default="live", objects=list(MODES), doc="Live, paused or replaying.")
     moment_s = param.Number(0.0, bounds=(0.0, 4.1e9), doc="The moment shown when not live, epoch seconds.")

@@ -7,6 +7,7 @@ names and nothing of the engine.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -152,3 +153,12 @@ def trail_colours(theme: str) -> list[str]:
     alpha = 255.0 * (0.08 + 0.50 * level**1.3)
     alpha[0] = 0
     return _hex_alpha(np.tile(THEMES[theme].trail, (256, 1)), alpha)
+
+
+_COLOURS = {"field": field_colours, "forecast": forecast_colours, "trails": trail_colours}
+
+
+@cache
+def colours(layer: str, theme: str) -> list[str]:
+    """The 256 colours of a layer in a theme, made once."""
+    return _COLOURS[layer](theme)

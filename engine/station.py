@@ -53,6 +53,9 @@ FOLD_WINDOW_S = HISTORY_S + 60.0
 LIVE_TRAIL_S = 7_200.0
 """Trails reach back this far, s."""
 
+FIRST_PICTURE_S = 5.0
+"""How long the start waits for the first emitters of a source, s."""
+
 DENSITY_BINS = 240
 """Bins of the event density behind the time slider."""
 
@@ -138,6 +141,7 @@ class Station:
             if self.feed.source is not None:
                 self.add_source(self.feed.source)
             self.board.start()
+            self._await_first_picture()
         except BaseException:
             self.stop()
             raise
@@ -162,6 +166,14 @@ class Station:
                 # The others must be closed all the same, the log above all.
                 logger.exception("%s could not be closed", type(part).__name__)
         self.phase = "dead"
+
+    def _await_first_picture(self) -> None:
+        """Give a source that has a past to tell a moment to tell it: who is *ready* has something to show."""
+        deadline = time.monotonic() + FIRST_PICTURE_S
+        while self.sources and time.monotonic() < deadline:
+            if len(self.tracks_fold.snapshot(time.time())) or self.sources[0].stats().state in ("finished", "failed"):
+                return
+            time.sleep(0.05)
 
     def _open(self, part: P, closes_by: str) -> P:
         self._opened.append((part, closes_by))

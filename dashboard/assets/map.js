@@ -18,6 +18,7 @@
   }
   // Equal metres per pixel on both axes; the wanted bounds stay inside the window.
   const fit = (fig, viewport, fresh) => {
+    current = fig
     const m = memory(fig), x = fig.x_range, y = fig.y_range, w = fig.inner_width, h = fig.inner_height
     if (!(w > 10 && h > 10)) return
     if (fresh || !m.wanted) m.wanted = [x.start, y.start, x.end, y.end]
@@ -53,7 +54,10 @@
     for (const [name, renderer] of layers) if (renderer.visible) parts.push(`${name} ${text(cell(renderer.data_source, x, y))} ${unit}`)
     box.textContent = parts.join("   ")
   }
-  const png = async (fig, caption) => {
+  let current = null
+  const png = async (caption) => {
+    const fig = current
+    if (!fig) return
     const view = Bokeh.index.find_one_by_id ? Bokeh.index.find_one_by_id(fig.id) : Object.values(Bokeh.index).find((v) => v.model?.id === fig.id)
     const pic = view.export("png", true).canvas
     const k = pic.width / Math.max(fig.outer_width || pic.width, 1), lines = caption.split("\n"), step = 15 * k

@@ -40,5 +40,13 @@
   }
   const search = () => find(document, (el) => el.tagName === "INPUT" && el.placeholder && el.placeholder.startsWith("Find"))?.focus()
   const fullscreen = () => document.fullscreenElement ? document.exitFullscreen() : document.getElementById("picture")?.requestFullscreen()
+  // What is taken along is fetched by the link of the view itself, at the moment on the screen.
+  document.addEventListener("click", (e) => {
+    const it = e.target.closest?.("[data-do], [data-take]")
+    if (!it) return
+    if (it.dataset.take) it.href = `take/${it.dataset.take}?${root.dataset.query ?? ""}&at=${root.dataset.at ?? ""}`
+    else if (it.dataset.do === "png") window.scytheMap?.png(document.getElementById("picture")?.dataset.caption ?? "")
+    else document.dispatchEvent(new Event(`scythe-${it.dataset.do}`))
+  })
   window.scythe = { toast, copy, keys, search, fullscreen, fold: () => { root.classList.toggle("folded"); window.dispatchEvent(new Event("resize")) } }
 })()

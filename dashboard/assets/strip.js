@@ -132,14 +132,16 @@ export function render({ model, el }) {
     if (action) { e.preventDefault(); action() }
   }
   document.addEventListener("keydown", keys)
-  document.addEventListener("scythe-link", link)
+  const otherTheme = () => say({ do: "theme" })
+  document.addEventListener("scythe-link", link); document.addEventListener("scythe-theme", otherTheme)
   // The address bar holds the whole view, so that a reload comes back to it.
-  const address = () => { if (model.query && document.getElementById("picture")) history.replaceState(null, "", `${location.pathname}?${model.query}`) }
+  const address = () => { document.documentElement.dataset.query = model.query; if (model.query && document.getElementById("picture")) history.replaceState(null, "", `${location.pathname}?${model.query}`) }
   // States of the picture are drawn over it, in the shell: loading, empty, failed.
   const picture = () => {
     const shell = document.getElementById("picture"), veil = document.getElementById("veil")
     if (!shell || !veil) return
     const p = model.picture
+    document.documentElement.dataset.at = p.at ?? ""
     shell.dataset.state = p.kind
     shell.classList.toggle("ready", p.kind !== "loading")
     veil.querySelector("b").textContent = p.title ?? ""
@@ -160,7 +162,7 @@ export function render({ model, el }) {
   model.on("status", status); model.on("mode", mode); model.on("moment_s", tick); model.on("speed", mode)
   model.on("density", density); model.on("span", tick); model.on("theme", theme)
   model.on("query", address); model.on("picture", picture); model.on("notice", notice)
-  model.on("remove", () => { clearInterval(timer); clearInterval(finder); document.removeEventListener("keydown", keys); document.removeEventListener("scythe-link", link); resize.disconnect() })
+  model.on("remove", () => { clearInterval(timer); clearInterval(finder); document.removeEventListener("keydown", keys); document.removeEventListener("scythe-link", link); document.removeEventListener("scythe-theme", otherTheme); resize.disconnect() })
   if (document.getElementById("picture")) theme()
   status(); mode(); density(); picture(); address(); notice()
 }

@@ -22,6 +22,7 @@ from bokeh.models import (
     WheelZoomTool,
     WMTSTileSource,
 )
+from bokeh.models.glyphs import Line
 from bokeh.plotting import figure
 
 from dashboard.theme import ASSETS, THEMES
@@ -109,8 +110,8 @@ class BaseMap:
         self._land_shown: object = None
         self.land = {name: ColumnDataSource(data={"x": [], "y": []}) for name in ("borders", "coastline")}
         self._land_lines = {
-            "borders": self.figure.line("x", "y", source=self.land["borders"], line_width=0.9),
-            "coastline": self.figure.line("x", "y", source=self.land["coastline"], line_width=1.3),
+            "borders": self.figure.add_glyph(self.land["borders"], Line(x="x", y="y", line_width=0.9)),
+            "coastline": self.figure.add_glyph(self.land["coastline"], Line(x="x", y="y", line_width=1.3)),
         }
         self._tiles: Any = None
         self._wire_browser()

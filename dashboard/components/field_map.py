@@ -14,11 +14,12 @@ import panel as pn
 import param
 from bokeh.models import ColumnDataSource, CustomJS, FixedTicker, HoverTool, LinearColorMapper, TapTool
 from bokeh.models.annotations import ColorBar
+from bokeh.models.glyphs import Ellipse, Image, Line, Scatter, Segment, Text
 
 from dashboard.components.base_map import BaseMap, View, degrees_of_view, view_of_degrees
 from dashboard.components.emitter_columns import EMPTY_EMITTERS, EMPTY_SELECTION, emitter_columns, selection_columns
 from dashboard.state import ViewState
-from dashboard.theme import THEMES, field_colours, forecast_colours, trail_colours
+from dashboard.theme import THEMES, colours
 from engine.frames.field_frame import FieldFrame
 
 TRAIL_PERIOD_S = 5.0
@@ -27,7 +28,7 @@ TRAIL_PERIOD_S = 5.0
 UNITS = {"free_space": "dBm", "inverse_square": "dB re 1 m⁻²"}
 """Unit of the field by model."""
 
-_LAYERS = {"field": "field_colours", "forecast": "forecast_colours", "trails": "trail_colours"}
+_LAYERS = ("field", "forecast", "trails")
 
 
 class FieldMap(pn.viewable.Viewer):
@@ -54,6 +55,7 @@ class FieldMap(pn.viewable.Viewer):
         self.frame: FieldFrame | None = None
         self._sent: dict[str, tuple[Any, float, np.ndarray]] = {}
         self._selecting = False
+        self._styled = state.theme
         self._draw_layers()
         self._draw_emitters()
         self._pane = pn.pane.Bokeh(self.base.figure, sizing_mode="stretch_both", margin=0)
@@ -102,15 +104,14 @@ class FieldMap(pn.viewable.Viewer):
         self.images: dict[str, Any] = {}
         self.mappers: dict[str, LinearColorMapper] = {}
         for name in _LAYERS:
-            self.mappers[name] = LinearColorMapper(palette=["#00000000"] * 256, low=-0.5, high=255.5)
+            self.mappers[name] = LinearColorMapper(palette=colours(name, self.state.theme), low=-0.5, high=255.5)
             self.sources[name] = ColumnDataSource(data={"image": [], "x": [], "y": [], "dw": [], "dh": []})
-            self.images[name] = f.image(  # type: ignore[call-arg]
-                "image", "x", "y", "dw", "dh", source=self.sources[name], color_mapper=self.mappers[name], level="image"
-            )
+            glyph = Image(image="image", x="x", y="y", dw="dw", dh="dh", color_mapper=self.mappers[name])
+            self.images[name] = f.add_glyph(self.sources[name], glyph, level="image")
         # One scale for both layers: two bars side by side, the ticks on the outer one.
         self.bars: dict[str, Any] = {}
         for name in ("field", "forecast"):
-            mapper = LinearColorMapper(palette=field_colours("light"), low=-80, high=-55)
+            mapper = LinearColorMapper(palette=colours(name, self.state.theme)[::4], low=-80, high=-55)
             bar = ColorBar(color_mapper=mapper, width=11, padding=4, margin=0, location=(0, 0), bar_line_color=None)
             bar.title_standoff, bar.ticker = 6, FixedTicker(ticks=[])
             f.add_layout(bar, "right")
@@ -131,16 +132,19 @@ class FieldMap(pn.viewable.Viewer):
         self.selection = ColumnDataSource(data=EMPTY_SELECTION["track"])
         self.ellipse = ColumnDataSource(data=EMPTY_SELECTION["ellipse"])
         self._glyphs: dict[str, Any] = {
-            "ahead": f.segment("x", "y", "px", "py", source=self.emitters, line_width=1.2, line_alpha=0.8),
-            "markers": f.scatter(
-                "x", "y", source=self.emitters, marker="marker", angle="angle", size=9, line_width=0.8
+            "ahead": f.add_glyph(
+                self.emitters, Segment(x0="x", y0="y", x1="px", y1="py", line_width=1.2, line_alpha=0.8)
             ),
-            "labels": f.text(
-                "x", "y", text="label", source=self.emitters, x_offset=8, y_offset=-3, text_font_size="10px"
+            "markers": f.add_glyph(
+                self.emitters, Scatter(x="x", y="y", marker="marker", angle="angle", size=9, line_width=0.8)
             ),
-            "track": f.line("x", "y", source=self.selection, line_width=2.0),
-            "ellipse": f.ellipse(
-                "x", "y", "width", "height", "angle", source=self.ellipse, fill_alpha=0.12, line_width=1.5
+            "labels": f.add_glyph(
+                self.emitters, Text(x="x", y="y", text="label", x_offset=8, y_offset=-3, text_font_size="10px")
+            ),
+            "track": f.add_glyph(self.selection, Line(x="x", y="y", line_width=2.0)),
+            "ellipse": f.add_glyph(
+                self.ellipse,
+                Ellipse(x="x", y="y", width="width", height="height", angle="angle", fill_alpha=0.12, line_width=1.5),
             ),
         }
         for name in ("markers", "labels", "ahead"):
@@ -158,11 +162,14 @@ class FieldMap(pn.viewable.Viewer):
         theme, (low, high) = self.state.theme, self.state.limits_dbm
         p, unit = THEMES[theme], UNITS.get(self.state.model, "dBm")
         self.base.set_theme(theme)
-        palettes = {"field": field_colours(theme), "forecast": forecast_colours(theme), "trails": trail_colours(theme)}
-        for name, mapper in self.mappers.items():
-            mapper.palette = palettes[name]
-        for name, bar in self.bars.items():
-            bar.color_mapper.update(palette=palettes[name], low=low, high=high)
+        if theme != self._styled:
+            self._styled = theme
+            for name, mapper in self.mappers.items():
+                mapper.palette = colours(name, theme)
+            for name, bar in self.bars.items():
+                bar.color_mapper.palette = colours(name, theme)[::4]
+        for bar in self.bars.values():
+            bar.color_mapper.update(low=low, high=high)
             bar.background_fill_color = p.surface
             bar.major_label_text_color = bar.title_text_color = p.muted
             bar.major_label_text_font_size = bar.title_text_font_size = "11px"

@@ -1,12 +1,13 @@
 """The Field view: map, controls, inspector and time strip around one state, fed by a station.
 
 It pulls: `pull()` looks at what the frame board has for this view and draws it. A served page is
-rung by the board (`dashboard.live`); in a notebook a periodic callback pulls.
+rung by the board (`dashboard.live`); in a notebook a periodic callback pulls, once a browser listens.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import numpy as np
@@ -17,13 +18,14 @@ from dashboard.components.emitter_columns import in_view
 from dashboard.components.field_controls import FieldControls
 from dashboard.components.field_map import FieldMap
 from dashboard.components.inspector import Inspector, find_emitter, utc_text
-from dashboard.components.take_along import TakeAlong
 from dashboard.components.time_strip import TimeStrip
+from dashboard.components.wanted import field_spec
 from dashboard.share import to_query
 from dashboard.state import ViewState
+from dashboard.theme import ASSETS
 from engine.events.clock import ReplayClock
 from engine.frames.field_frame import FieldFrame
-from engine.frames.spec import FieldSpec, snap_view
+from engine.frames.spec import FieldSpec
 from engine.rf.track_record import HorizonRecord, track_record
 from engine.rf.tracks import fixes_of
 from engine.station import Station
@@ -34,16 +36,20 @@ RECORD_WINDOW_S = 600.0
 REPLAY_STEP_MS = 250
 """A replay draws this often, ms."""
 
+_TOKENS = dict(re.findall(r':root\[data-theme="(\w+)"\] \{(.*?)\}', (ASSETS / "shell.css").read_text(), re.DOTALL))
+"""Colours that the strip is drawn with, by theme; a page has them from its shell, a notebook from here."""
+
 
 class FieldView(pn.viewable.Viewer):
     """One viewer's look at the field.
 
     Examples
     --------
-    In a notebook::
+    In a notebook, the last line in a cell of its own (docs/notebook.md)::
 
-        with Station(feed="sample") as station:
-            FieldView(station)
+        station = Station(feed="sample").start()
+        view = FieldView(station)
+        view
     """
 
     state: ViewState = param.ClassSelector(
@@ -63,7 +69,6 @@ class FieldView(pn.viewable.Viewer):
         self.controls = FieldControls(s)
         self.inspector = Inspector(s)
         self.strip = TimeStrip(theme=s.theme, speed=s.speed, mode=s.mode, moment_s=s.moment_s)
-        self.take_along = TakeAlong(self)
         self.wake = lambda: None
         self._shown: FieldFrame | None = None
         self._record: tuple[tuple[str, int], list[HorizonRecord]] | None = None
@@ -73,29 +78,26 @@ class FieldView(pn.viewable.Viewer):
         s.param.watch(
             lambda *_: self._changed(), [n for n in s.param if n not in ("name", "mode", "moment_s", "speed")]
         )
-        self._notebook: Any = None
+        self._notebook: pn.Column | None = None
+        self._caption: pn.pane.Str | None = None
+        self._ticker: Any = None
 
     def __panel__(self) -> pn.viewable.Viewable:
-        """Map and strip together, for a notebook; a served page places the parts itself."""
+        """Map, caption and strip together, for a notebook; a served page places the parts itself."""
         if self._notebook is None:
+            self._caption = pn.pane.Str("", margin=(2, 14), sizing_mode="stretch_width")
             self._notebook = pn.Column(
-                pn.Column(self.map, height=520, sizing_mode="stretch_width"), self.strip, sizing_mode="stretch_width"
-            )
+                pn.Column(self.map, height=520, sizing_mode="stretch_width"), self._caption, self.strip,
+                sizing_mode="stretch_width", stylesheets=pn.bind(_token_style, self.state.param.theme),
+            )  # fmt: skip
             self.pull()
-            pn.state.add_periodic_callback(self._pull_in_notebook, period=1000)
+            self._ticker = pn.state.add_periodic_callback(self._pull_in_notebook, period=REPLAY_STEP_MS)
         return self._notebook
 
     def spec(self) -> FieldSpec:
         """What this view needs computed."""
-        s = self.state
-        low, high = s.limits_dbm
         moment = self.clock.state()
-        return FieldSpec(
-            *snap_view(*self.map.view, max_cells=s.cells), model=s.model, height_m=float(s.height_m), horizon=s.horizon,
-            forecast_s=float(s.forecast_s), low_dbm=float(low), high_dbm=float(max(high, low + 1.0)),
-            trail_s=float(s.trail_s), layers=s.layers,
-            moment_s=None if moment.mode == "live" else round(moment.moment_s, 2),
-        )  # fmt: skip
+        return field_spec(self.state, self.map.view, None if moment.mode == "live" else moment.moment_s)
 
     def pull(self) -> None:
         """Draw what is there, ask for what is missing; cheap when nothing changed."""
@@ -111,10 +113,20 @@ class FieldView(pn.viewable.Viewer):
                 frame, len(in_view(frame, self.map.view)) if len(frame.tracks) else 0, self._score(frame)
             )
         self._tell(frame)
+        if self._notebook is not None and self._heard():
+            # Bokeh's own changes wait in the document until someone sends them; Panel's go by themselves.
+            pn.io.push_notebook(self._notebook)
 
     def close(self) -> None:
-        """Stop watching."""
+        """Stop watching; in a notebook the last picture stays."""
         self.watch.close()
+        if self._ticker is None or self._notebook is None or self._caption is None:
+            return
+        self._ticker.stop()
+        self._ticker = None
+        # A strip that hears nothing more would take it for a lost server.
+        self._notebook.remove(self.strip)
+        self._caption.object = f"closed · {self._caption.object}"
 
     @property
     def frame(self) -> FieldFrame | None:
@@ -127,8 +139,14 @@ class FieldView(pn.viewable.Viewer):
         self.wake()
 
     def _pull_in_notebook(self) -> None:
-        self.pull()
-        pn.io.push_notebook(self._notebook)
+        if self._heard():
+            self.pull()
+
+    def _heard(self) -> bool:
+        """Whether a page shows this: messages to an output that is not open yet would pile up."""
+        shown = self._notebook._models if self._notebook is not None else ()
+        comms = [pn.state._views[ref][3] for ref in shown if ref in pn.state._views]
+        return any(comm is None or comm._comm is not None for comm in comms)
 
     def _follow_clock(self) -> None:
         moment = self.clock.state()
@@ -145,6 +163,11 @@ class FieldView(pn.viewable.Viewer):
         if station.span is not None:
             changes["span"], changes["density"] = [float(v) for v in station.span], station.density
         strip.param.update(**{k: v for k, v in changes.items() if getattr(strip, k) != v})
+        if self._caption is not None:
+            # What the shell of a page says over and under the picture.
+            said = changes["picture"]
+            lines = [said.get(part, "") for part in ("title", "text", "caption")]
+            self._caption.object = "\n".join(filter(None, lines)) or "waiting for the first picture"
 
     def _picture(self, frame: FieldFrame | None) -> dict[str, str]:
         if self.watch.error:
@@ -162,7 +185,7 @@ class FieldView(pn.viewable.Viewer):
             advice = "Start a source, or scrub back to when there was one." if live else "Go back to live, or scrub."
             text = f"None was heard in the 60 s before this moment. {advice}"
             return {"kind": "empty", "title": "No emitter in the picture", "caption": caption, "text": text}
-        return {"kind": "ok", "caption": caption}
+        return {"kind": "ok", "caption": caption, "at": f"{frame.moment_s:.2f}"}
 
     def _score(self, frame: FieldFrame) -> list[HorizonRecord] | None:
         selected = self.state.selected
@@ -200,6 +223,8 @@ class FieldView(pn.viewable.Viewer):
             clock.live()
         elif do == "clear":
             self.state.selected = ""
+        elif do == "theme":
+            self.state.theme = "dark" if self.state.theme == "light" else "light"
         elif do == "pause":
             clock.seek(action["moment_s"])
             clock.pause()
@@ -214,3 +239,7 @@ class FieldView(pn.viewable.Viewer):
                 clock.seek(max(action["moment_s"] - 60.0, 0.0))
             clock.play(self.state.speed)
         self.pull()
+
+
+def _token_style(theme: str) -> list[str]:
+    return [":host { " + _TOKENS[theme] + " }"]

@@ -7,6 +7,7 @@ fetched by a program. The PNG is made in the browser, from the very picture on t
 from __future__ import annotations
 
 import io
+import math
 import tempfile
 from pathlib import Path
 

@@ -10,7 +10,6 @@ shell(
     "Field",
     "field",
     {
-        "tools": view.take_along,
         "controls": view.controls,
         "picture": view.map,
         "inspector": view.inspector,

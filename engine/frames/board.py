@@ -116,6 +116,14 @@ class FrameBoard(Generic[S, F]):
         self.request(watch, spec)
         return watch
 
+    def frame(self, spec: S) -> F:
+        """The frame of a past moment, now: from what is kept, or computed in the caller's thread."""
+        if spec.moment_s is None:
+            raise ValueError("a live frame has no moment of its own; watch it, or name a moment")
+        with self._lock:
+            kept = self._past.get(spec)
+        return self._compute(spec, spec.moment_s) if kept is None else kept
+
     def request(self, watch: Watch[S, F], spec: S) -> None:
         """Set the wish of a watcher; an equal frame that is already there is given at once."""
         with self._lock:

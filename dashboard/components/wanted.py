@@ -1,0 +1,28 @@
+"""From what a viewer looks at to what has to be computed: the spec of a view's frame."""
+
+from __future__ import annotations
+
+from dashboard.components.base_map import View
+from dashboard.state import ViewState
+from engine.frames.spec import FieldSpec, snap_view
+
+
+def field_spec(state: ViewState, view: View, moment_s: float | None) -> FieldSpec:
+    """The frame that a view of the field needs.
+
+    Parameters
+    ----------
+    state : ViewState
+        Model, layers, limits and the rest.
+    view : View
+        Bounds in view, Web Mercator metres.
+    moment_s : float or None
+        The moment, epoch seconds, taken to hundredths; None is live.
+    """
+    low, high = state.limits_dbm
+    return FieldSpec(
+        *snap_view(*view, max_cells=state.cells), model=state.model, height_m=float(state.height_m),
+        horizon=state.horizon, forecast_s=float(state.forecast_s), low_dbm=float(low),
+        high_dbm=float(max(high, low + 1.0)), trail_s=float(state.trail_s), layers=state.layers,
+        moment_s=None if moment_s is None else round(moment_s, 2),
+    )  # fmt: skip
