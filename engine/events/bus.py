@@ -122,10 +122,10 @@ class EventBus:
             try:
                 self._client.publish(channel, message)
                 sent = True
-            except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
+            except redis.ResponseError:
+                pass  # a refusal (out of memory, no permission): the server is not away
+            except Exception as error:  # broken sockets raise more than redis-py's own errors
                 self._publisher.lose(error)
-            except redis.RedisError:
-                pass  # the server answered, with a refusal (out of memory, no permission): it is not away
         with self._lock:
             self._published += sent
             self._failed += not sent
@@ -218,7 +218,7 @@ class EventBus:
             self._client.ping()
 
     def _drop_publisher(self) -> None:
-        self._client.connection_pool.disconnect()
+        self._client.connection_pool.disconnect(inuse_connections=False)  # those fail in their own thread
 
     # -- the subscribing side, on its thread --------------------------------------------------------
 

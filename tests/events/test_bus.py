@@ -167,6 +167,21 @@ def test_a_hung_server_is_noticed_while_idle_and_is_heard_again_when_it_goes_on(
     assert b"unheard" not in heard
 
 
+def test_a_connection_closed_under_a_waiting_publisher_is_a_failed_message_and_no_error(server, bus):
+    results: list[bool] = []
+    os.kill(server.pid, signal.SIGSTOP)
+    try:
+        waiting = threading.Thread(target=lambda: results.append(bus.publish("news", b"1")))
+        waiting.start()
+        time.sleep(0.1)
+        bus._client.connection_pool.disconnect(inuse_connections=True)
+        waiting.join()
+    finally:
+        os.kill(server.pid, signal.SIGCONT)
+    assert results == [False]
+    wait_until(lambda: bus.publish("news", b"2"))
+
+
 def test_a_bus_may_be_made_before_its_server_and_is_there_soon_after_it():
     with EmbeddedRedis() as server:
         server._end_process()
