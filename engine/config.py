@@ -62,12 +62,19 @@ class Settings:
         return cls(
             data_dir=Path(env.get("DATA_DIR") or "data/run"),
             redis_url=env.get("REDIS_URL") or None,
-            port=int(_number(env, "PORT", 5006, 0, 65535)),
+            port=_whole(env, "PORT", 5006, 0, 65535),
             host=env.get("HOST") or "127.0.0.1",
             origins=tuple(o.strip() for o in (env.get("ORIGINS") or "").split(",") if o.strip()),
             feed=env.get("FEED") or "sample",
             backfill_s=_number(env, "BACKFILL_S", 1800.0, 0.0, 86_400.0),
         )
+
+
+def _whole(env: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
+    value = _number(env, name, default, low, high)
+    if value != int(value):
+        raise ValueError(f"{name} is {env[name]}; it must be a whole number from {low} to {high}")
+    return int(value)
 
 
 def _number(env: Mapping[str, str], name: str, default: float, low: float, high: float) -> float:

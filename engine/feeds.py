@@ -45,6 +45,8 @@ def open_feed(settings: Settings, log: EventLog) -> Feed:
     ------
     FileNotFoundError
         When it is a path and no file is there.
+    ValueError
+        When the file holds no position.
     """
     if settings.feed == "none":
         return Feed(None, "no feed: waiting for events", False)
@@ -58,6 +60,9 @@ def open_feed(settings: Settings, log: EventLog) -> Feed:
             f"FEED is {settings.feed!r}: no such file; use sample, synthetic, none or a tracks file"
         )
     events, rejects = read_tracks(path)
+    if not events.num_rows:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in rejects.counts.items()) or "it is empty"
+        raise ValueError(f"FEED is {settings.feed!r}: no usable position in it ({reasons}); see docs/engine-ingest.md")
     return Feed(_looped(path.stem, events, None, settings, log, rejects), f"{path.name}, replayed", False)
 
 

@@ -36,6 +36,7 @@ from engine.frames.spec import FieldSpec
 from engine.frames.trails import TrailFold
 from engine.ingest.protocol import CaptureEngine
 from engine.rf.field import power_field
+from engine.rf.forecast import WINDOW_FIXES
 from engine.rf.grid import Grid
 from engine.rf.tracks import HISTORY_S, TrackFold, Tracks
 from engine.warm import warm_kernels
@@ -90,7 +91,7 @@ class Station:
         base = settings or Settings.from_environment()
         self.settings = replace(
             base,
-            data_dir=base.data_dir if data_dir is None else Path(data_dir),
+            data_dir=Path(base.data_dir if data_dir is None else data_dir),
             redis_url=base.redis_url if redis_url is None else redis_url,
             feed=base.feed if feed is None else feed,
         )
@@ -100,7 +101,7 @@ class Station:
         self.embedded: EmbeddedRedis | None = None
         self.sources: list[CaptureEngine] = []
         self.feed: Feed | None = None
-        self.tracks_fold = TrackFold()
+        self.tracks_fold = TrackFold(WINDOW_FIXES)
         self.trails_fold = TrailFold()
         self.queue = BoundedQueue()
         self.board: FrameBoard[FieldSpec, FieldFrame] = FrameBoard(self._compute)
