@@ -11,7 +11,7 @@ from pyproj import Geod
 from scipy.stats import chi2
 
 from engine.ingest.tracks_read import read_tracks
-from engine.rf.forecast import forecast
+from engine.rf.forecast import WINDOW_FIXES, forecast
 from engine.rf.track_record import CHI2_90_2D, SCORED_HORIZONS_S, track_record
 from engine.rf.tracks import RING_FIELDS, fixes_of
 
@@ -139,7 +139,7 @@ def test_scores_are_those_of_single_forecasts_made_one_by_one(flights):
     horizon_s, squares, inside = 15.0, [], []
     rows = next(rows for rows in flights.values() if len(rows) > 60 and (np.diff(rows[:, 1:3], axis=0) != 0).all())[:60]
     for target in rows:
-        known = rows[rows[:, 0] <= target[0] - horizon_s][-5:]
+        known = rows[rows[:, 0] <= target[0] - horizon_s][-WINDOW_FIXES:]
         if len(known) < 2 or target[0] - known[-1, 0] > 1.5 * horizon_s + 10.0:
             continue
         table = pd.DataFrame(known[:, :7], columns=RING_FIELDS[:7]).assign(id="it")
@@ -150,7 +150,7 @@ def test_scores_are_those_of_single_forecasts_made_one_by_one(flights):
         cov = [[said["var_east_m2"], said["cov_east_north_m2"]], [said["cov_east_north_m2"], said["var_north_m2"]]]
         squares.append(error_m**2)
         inside.append(off @ np.linalg.solve(cov, off) <= CHI2_90_2D)
-    (record,) = track_record(rows, (horizon_s,))
+    (record,) = track_record(rows, (horizon_s,), history=5)
     assert record.n == len(squares) > 40
     assert record.rmse_m == pytest.approx(np.sqrt(np.mean(squares)), rel=1e-3)
     assert record.median_m == pytest.approx(np.median(np.sqrt(squares)), rel=1e-3)
