@@ -40,7 +40,9 @@ class Metrics(RequestHandler):
     def get(self) -> None:
         """Write all numbers."""
         self.set_header("Content-Type", "text/plain; version=0.0.4")
-        self.write("\n".join(metric_lines()) + "\n")
+        paths = getattr(self.application, "app_paths", ())
+        documents = sum(len(self.application.get_sessions(path)) for path in paths)  # type: ignore
+        self.write("\n".join([*metric_lines(), f"scythe_documents {documents}"]) + "\n")
 
 
 def metric_lines() -> list[str]:

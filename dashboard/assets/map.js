@@ -33,6 +33,7 @@
   const moved = (fig, viewport) => {
     const m = memory(fig)
     if (m.fitting) return
+    window.scythe?.used("pan")
     m.wanted = [fig.x_range.start, fig.y_range.start, fig.x_range.end, fig.y_range.end]
     report(fig, viewport)
   }

@@ -40,6 +40,11 @@
   }
   const search = () => find(document, (el) => el.tagName === "INPUT" && el.placeholder && el.placeholder.startsWith("Find"))?.focus()
   const fullscreen = () => document.fullscreenElement ? document.exitFullscreen() : document.getElementById("picture")?.requestFullscreen()
+  // Three hints for the first minute; each goes for good once it was followed.
+  const seen = (name) => { try { return localStorage.getItem(`scythe-hint-${name}`) } catch { return "1" } }
+  const hint = (name) => document.querySelector(`#hints [data-hint="${name}"]`)
+  const used = (name) => { try { localStorage.setItem(`scythe-hint-${name}`, "1") } catch { /* private mode */ } hint(name)?.classList.remove("due") }
+  document.addEventListener("DOMContentLoaded", () => { for (const name of ["pan", "scrub", "pick"]) if (!seen(name)) hint(name)?.classList.add("due") })
   // What is taken along is fetched by the link of the view itself, at the moment on the screen.
   document.addEventListener("click", (e) => {
     const it = e.target.closest?.("[data-do], [data-take]")
@@ -48,5 +53,5 @@
     else if (it.dataset.do === "png") window.scytheMap?.png(document.getElementById("picture")?.dataset.caption ?? "")
     else document.dispatchEvent(new Event(`scythe-${it.dataset.do}`))
   })
-  window.scythe = { toast, copy, keys, search, fullscreen, fold: () => { root.classList.toggle("folded"); window.dispatchEvent(new Event("resize")) } }
+  window.scythe = { used, toast, copy, keys, search, fullscreen, fold: () => { root.classList.toggle("folded"); window.dispatchEvent(new Event("resize")) } }
 })()

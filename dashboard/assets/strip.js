@@ -34,7 +34,8 @@ export function render({ model, el }) {
   for (const v of SPEEDS) { const o = document.createElement("option"); o.value = v; o.textContent = `${v}×`; speed.appendChild(o) }
   let dragging = false, arrived = performance.now(), offset = 0, lost = false
 
-  const say = (msg) => model.send_msg(msg)
+  const title = document.title
+  const say = (msg) => { if (msg.do === "seek") window.scythe?.used("scrub"); model.send_msg(msg) }
   const range = () => model.span.length === 2 ? model.span : [Date.now() / 1000 - 60, Date.now() / 1000]
   const now = () => Date.now() / 1000 - offset
   const shown = () => model.mode === "live" ? now() : model.moment_s
@@ -85,6 +86,7 @@ export function render({ model, el }) {
     const icon = document.getElementById("favicon")
     if (icon && icon.dataset.kind !== kind) {
       icon.dataset.kind = kind
+      document.title = (kind === "ok" ? "" : `${word} · `) + title
       icon.href = `data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Ccircle cx='8' cy='8' r='6' fill='${colour}'/%3E%3C/svg%3E`
     }
   }
@@ -124,7 +126,7 @@ export function render({ model, el }) {
     const path = e.composedPath ? e.composedPath() : []
     if (path.some((n) => n.tagName && /^(INPUT|SELECT|TEXTAREA|BUTTON|A)$/.test(n.tagName)) || e.ctrlKey || e.metaKey || e.altKey) return
     const action = {
-      " ": () => say(model.mode === "live" ? { do: "pause", moment_s: shown() } : { do: "live" }),
+      " ": () => say(model.mode === "paused" ? { do: "live" } : { do: "pause", moment_s: shown() }),
       ArrowLeft: () => say({ do: "seek", moment_s: shown() - 10 }), ArrowRight: () => say({ do: "seek", moment_s: shown() + 10 }),
       Escape: () => say({ do: "clear" }), l: link, L: link,
       f: () => window.scythe?.fullscreen(), "/": () => window.scythe?.search(), "?": () => window.scythe?.keys(), c: () => window.scythe?.fold(),
@@ -135,7 +137,13 @@ export function render({ model, el }) {
   const otherTheme = () => say({ do: "theme" })
   document.addEventListener("scythe-link", link); document.addEventListener("scythe-theme", otherTheme)
   // The address bar holds the whole view, so that a reload comes back to it.
-  const address = () => { document.documentElement.dataset.query = model.query; if (model.query && document.getElementById("picture")) history.replaceState(null, "", `${location.pathname}?${model.query}`) }
+  const address = () => {
+    const root = document.documentElement
+    root.dataset.query = model.query
+    if (new URLSearchParams(model.query).get("select")) window.scythe?.used("pick")
+    const wall = root.classList.contains("kiosk") ? "&kiosk=1" : ""
+    if (model.query && document.getElementById("picture")) history.replaceState(null, "", `${location.pathname}?${model.query}${wall}`)
+  }
   // States of the picture are drawn over it, in the shell: loading, empty, failed.
   const picture = () => {
     const shell = document.getElementById("picture"), veil = document.getElementById("veil")

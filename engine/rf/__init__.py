@@ -4,7 +4,9 @@ Computes on arrays and tables only; never opens a file, a socket or a database.
 """
 
 from engine.rf.field import power_field
+from engine.rf.forecast import forecast
 from engine.rf.grid import Grid
 from engine.rf.propagation import MODELS
+from engine.rf.tracks import TrackFold, Tracks
 
-__all__ = ["MODELS", "Grid", "power_field"]
+__all__ = ["MODELS", "Grid", "TrackFold", "Tracks", "forecast", "power_field"]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.geo import local_offset_m
-from engine.rf.forecast import predict_batch
+from engine.rf.forecast import WINDOW_FIXES, predict_batch
 
 SCORED_HORIZONS_S = (5.0, 15.0, 60.0)
 """Horizons at which predictions are scored (A3), s."""
@@ -44,7 +44,10 @@ class HorizonRecord:
 
 
 def track_record(
-    fixes: np.ndarray, horizons_s: tuple[float, ...] = SCORED_HORIZONS_S, history: int = 5, since_s: float = -np.inf
+    fixes: np.ndarray,
+    horizons_s: tuple[float, ...] = SCORED_HORIZONS_S,
+    history: int = WINDOW_FIXES,
+    since_s: float = -np.inf,
 ) -> list[HorizonRecord]:
     """Score the forecast on the fixes of one emitter.
 
