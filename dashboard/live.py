@@ -16,10 +16,17 @@ from typing import Any
 
 import panel as pn
 from bokeh.document import Document
+from panel.reactive import Syncable
 
 from engine.station import Station
 
 logger = logging.getLogger(__name__)
+
+# What a widget sets off runs with the session's document locked. Panel would run it without and queue the
+# changes of its own models; the map's plain Bokeh models refuse a change then, and the colour limits, the
+# search and every switch would end in an exception (tests/browser holds it).
+for _coroutine in (Syncable._change_coroutine, Syncable._event_coroutine):
+    _coroutine.lock = True  # type: ignore[attr-defined]
 
 _lock = threading.Lock()
 _station: Station | None = None

@@ -42,7 +42,7 @@
     if (!d.image || !d.image.length || !d.dw[0]) return null
     const img = d.image[0], [ny, nx] = img.shape ?? [0, 0]
     const i = Math.floor((x - d.x[0]) / d.dw[0] * nx), j = Math.floor((y - d.y[0]) / d.dh[0] * ny)
-    return i >= 0 && j >= 0 && i < nx && j < ny ? (img.get ? img.get(j, i) : img[j * nx + i]) : null
+    return i >= 0 && j >= 0 && i < nx && j < ny ? img[j * nx + i] : null
   }
   const R = 6378137
   const readout = (fig, layers, scale, x, y) => {
