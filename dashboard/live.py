@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 # changes of its own models; the map's plain Bokeh models refuse a change then, and the colour limits, the
 # search and every switch would end in an exception (tests/browser holds it).
 for _coroutine in (Syncable._change_coroutine, Syncable._event_coroutine):
-    _coroutine.lock = True  # type: ignore[attr-defined]
+    _coroutine.lock = True  # type: ignore[union-attr]
 
 _lock = threading.Lock()
 _station: Station | None = None
