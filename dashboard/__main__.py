@@ -23,6 +23,7 @@ def arguments(settings: Settings) -> list[str]:
         "panel", "serve", *pages, "--port", str(settings.port), "--address", settings.host, "--index", "field",
         "--plugins", "dashboard.endpoints", "--setup", str(HERE / "start.py"),
         "--unused-session-lifetime", "15000", "--check-unused-sessions", "5000", "--keep-alive", "10000",
+        "--log-level", "warning",
         *(part for origin in origins for part in ("--allow-websocket-origin", origin)),
     ]  # fmt: skip
 

@@ -18,6 +18,7 @@ import panel as pn
 from bokeh.document import Document
 from panel.reactive import Syncable
 
+from engine.events import EmbeddedRedisError, LogLockedError
 from engine.station import Station
 
 logger = logging.getLogger(__name__)
@@ -48,7 +49,9 @@ def station() -> Station:
                 _station = Station().start()
             except Exception as error:
                 _failure = f"{type(error).__name__}: {error}"
-                logger.exception("the station could not be started")
+                # A setting to mend needs its sentence, not our call stack; anything else needs both.
+                told = isinstance(error, (LogLockedError, EmbeddedRedisError, OSError, ValueError))
+                logger.log(logging.DEBUG if told else logging.ERROR, "the station did not start", exc_info=True)
                 raise RuntimeError(_failure) from error
             _failure = None
             atexit.register(shut_down)

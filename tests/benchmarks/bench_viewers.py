@@ -29,7 +29,7 @@ VIEWERS, SECONDS, CHURN = 40, 30.0, 200
 
 
 @contextmanager
-def served() -> Iterator[tuple[str, psutil.Process, float]]:
+def served(kernel_cache: str | None = None) -> Iterator[tuple[str, psutil.Process, float]]:
     """The dashboard in a process of its own: its address, the process, and seconds until it was ready."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -37,6 +37,8 @@ def served() -> Iterator[tuple[str, psutil.Process, float]]:
     with tempfile.TemporaryDirectory() as folder:
         env = {**os.environ, "PORT": str(port), "DATA_DIR": folder}
         env.pop("REDIS_URL", None)
+        if kernel_cache is not None:
+            env["NUMBA_CACHE_DIR"] = kernel_cache
         started = time.monotonic()
         with (Path(folder) / "server.log").open("wb") as log:
             server = subprocess.Popen([sys.executable, "-m", "dashboard"], env=env, stdout=log, stderr=log)
@@ -126,7 +128,8 @@ async def churned(base: str, process: psutil.Process) -> None:
     after = await settle()
     print(
         f"{CHURN} sessions opened and closed: {after['scythe_sessions']:.0f} sessions, "
-        f"{after['scythe_documents']:.0f} documents, {after['scythe_frames_watchers']:.0f} watchers left; {process.num_threads() - threads:+d} threads; "
+        f"{after['scythe_documents']:.0f} documents, {after['scythe_frames_watchers']:.0f} watchers left; "
+        f"{process.num_threads() - threads:+d} threads; "
         f"memory {process.memory_info().rss / 2**20 - before:+.0f} MiB"
     )
 
