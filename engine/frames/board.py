@@ -88,6 +88,7 @@ class FrameBoard(Generic[S, F]):
         self._wanted = threading.Event()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
+        self._next_tick = 0.0
         self.ticks = 0
         self.computed = 0
         self.failed = 0
@@ -156,15 +157,15 @@ class FrameBoard(Generic[S, F]):
             }
 
     def _run(self) -> None:
-        next_tick = self._now()
+        self._next_tick = self._now()
         while not self._stopping.is_set():
-            self._wanted.wait(max(next_tick - self._now(), 0.0))
+            self._wanted.wait(max(self._next_tick - self._now(), 0.0))
             if self._stopping.is_set():
                 return
             self._wanted.clear()
-            if self._now() >= next_tick:
+            if self._now() >= self._next_tick:
                 # A tick that comes late is not made up for: the next one is a whole period away.
-                next_tick = max(next_tick + self.tick_s, self._now() + 0.1 * self.tick_s)
+                self._next_tick = max(self._next_tick + self.tick_s, self._now() + 0.1 * self.tick_s)
                 self._tick(self._now())
             else:
                 self._serve(self._now(), only_waiting=True)
@@ -193,6 +194,10 @@ class FrameBoard(Generic[S, F]):
         # Those who have no picture at all come first.
         for spec in sorted(groups, key=lambda s: not any(w.waiting for w in groups[s])):
             if self._stopping.is_set():
+                return
+            if only_waiting and self._now() >= self._next_tick:
+                # Those who look at the past, however many, do not hold up those who look at now.
+                self._wanted.set()
                 return
             if not any(w.spec == spec for w in groups[spec]):
                 continue

@@ -127,3 +127,25 @@ def test_every_watcher_is_woken_each_tick_even_when_its_frame_stands():
         wait_for(lambda: len(wakes) >= 5)
     finally:
         board.stop()
+
+
+def test_many_who_scrub_the_past_do_not_hold_up_the_live_picture():
+    def compute(spec, moment_s):
+        time.sleep(0.02 if spec.moment_s is not None else 0.0)
+        return (spec, moment_s)
+
+    board = board_with(compute, tick_s=0.1)
+    try:
+        wakes = []
+        live = board.watch(Wish("live"), lambda: wakes.append(time.monotonic()))
+        scrubbers = [board.watch(Wish("past", float(i)), lambda: None) for i in range(30)]
+        start_ticks = board.ticks
+        for step in range(8):
+            for i, watch in enumerate(scrubbers):
+                watch.request(Wish("past", 1000.0 * (step + 1) + i))
+            time.sleep(0.1)
+        # Thirty frames of 20 ms are asked for in every period of 100 ms; the clock must still tick.
+        assert board.ticks - start_ticks >= 4
+        assert live.frame is not None
+    finally:
+        board.stop()
