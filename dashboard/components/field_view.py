@@ -6,8 +6,13 @@ rung by the board (`dashboard.live`); in a notebook a periodic callback pulls, o
 
 from __future__ import annotations
 
+import asyncio
 import math
 import re
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -76,17 +81,19 @@ class FieldView(pn.viewable.Viewer):
         self.strip.on_action = self._act
         self.inspector.find.param.watch(self._find, "value")
         s.param.watch(
-            lambda *_: self._changed(), [n for n in s.param if n not in ("name", "mode", "moment_s", "speed")]
+            lambda *_: self._changed() if self._notebook is None else self._notebook.run(self._changed),
+            [n for n in s.param if n not in ("name", "mode", "moment_s", "speed")],
         )
-        self._notebook: pn.Column | None = None
+        self._notebook: NotebookOutput | None = None
         self._caption: pn.pane.Str | None = None
         self._ticker: Any = None
 
     def __panel__(self) -> pn.viewable.Viewable:
         """Map, caption and strip together, for a notebook; a served page places the parts itself."""
         if self._notebook is None:
-            self._caption = pn.pane.Str("", margin=(2, 14), sizing_mode="stretch_width")
-            self._notebook = pn.Column(
+            wrap = ["pre { white-space: pre-wrap; margin: 0; }"]
+            self._caption = pn.pane.Str("", margin=(2, 14), sizing_mode="stretch_width", stylesheets=wrap)
+            self._notebook = NotebookOutput(
                 pn.Column(self.map, height=520, sizing_mode="stretch_width"), self._caption, self.strip,
                 sizing_mode="stretch_width", stylesheets=pn.bind(_token_style, self.state.param.theme),
             )  # fmt: skip
@@ -120,13 +127,8 @@ class FieldView(pn.viewable.Viewer):
     def close(self) -> None:
         """Stop watching; in a notebook the last picture stays."""
         self.watch.close()
-        if self._ticker is None or self._notebook is None or self._caption is None:
-            return
-        self._ticker.stop()
-        self._ticker = None
-        # A strip that hears nothing more would take it for a lost server.
-        self._notebook.remove(self.strip)
-        self._caption.object = f"closed · {self._caption.object}"
+        if self._notebook is not None:
+            self._notebook.run(self._close_notebook)
 
     @property
     def frame(self) -> FieldFrame | None:
@@ -137,6 +139,15 @@ class FieldView(pn.viewable.Viewer):
 
     def _rung(self) -> None:
         self.wake()
+
+    def _close_notebook(self) -> None:
+        if self._ticker is None or self._notebook is None or self._caption is None:
+            return
+        self._ticker.stop()
+        self._ticker = None
+        # A strip that hears nothing more would take it for a lost server.
+        self._notebook.remove(self.strip)
+        self._caption.object = f"closed · {self._caption.object}"
 
     def _pull_in_notebook(self) -> None:
         if self._heard():
@@ -239,6 +250,33 @@ class FieldView(pn.viewable.Viewer):
                 clock.seek(max(action["moment_s"] - 60.0, 0.0))
             clock.play(self.state.speed)
         self.pull()
+
+
+class NotebookOutput(pn.Column):
+    """The root of a view in a notebook, where everything that happens runs on one thread: the kernel's own loop.
+
+    A front end may hand its messages to the kernel in other threads (JupyterLab does, one for each kind),
+    where two updates would mix on the way out and Bokeh's document would lose changes.
+    """
+
+    def __init__(self, *objects: Any, **params: Any) -> None:
+        super().__init__(*objects, **params)
+        self._thread = threading.get_ident()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        # A served page has its document's lock for this.
+        if getattr(pn.state.curdoc, "session_context", None) is None:
+            with suppress(RuntimeError):
+                self._loop = asyncio.get_running_loop()
+
+    def run(self, call: Callable[[], None]) -> None:
+        """Call at once if this is the right thread, else hand the call over to it."""
+        if self._loop is None or threading.get_ident() == self._thread:
+            call()
+        else:
+            self._loop.call_soon_threadsafe(call)
+
+    def _on_msg(self, ref: str, manager: Any, msg: Any) -> None:
+        self.run(partial(super()._on_msg, ref, manager, msg))
 
 
 def _token_style(theme: str) -> list[str]:
