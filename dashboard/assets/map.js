@@ -2,7 +2,7 @@
 // rests, a cursor read-out from the picture that is already here, and the picture to take along.
 (() => {
   const maps = new WeakMap()
-  const memory = (fig) => { if (!maps.has(fig)) maps.set(fig, { wanted: null, timer: 0, fitting: false }); return maps.get(fig) }
+  const memory = (fig) => { if (!maps.has(fig)) maps.set(fig, { wanted: null, fitted: null, timer: 0 }); return maps.get(fig) }
 
   const report = (fig, viewport) => {
     const m = memory(fig)
@@ -25,16 +25,16 @@
     const [west, south, east, north] = m.wanted
     const scale = Math.max((east - west) / w, (north - south) / h)
     const cx = (west + east) / 2, cy = (south + north) / 2
-    m.fitting = true
-    x.setv({ start: cx - scale * w / 2, end: cx + scale * w / 2 }); y.setv({ start: cy - scale * h / 2, end: cy + scale * h / 2 })
-    m.fitting = false
+    // Bokeh runs its callbacks later than this: they know a fitted view by its numbers.
+    m.fitted = [cx - scale * w / 2, cy - scale * h / 2, cx + scale * w / 2, cy + scale * h / 2]
+    x.setv({ start: m.fitted[0], end: m.fitted[2] }); y.setv({ start: m.fitted[1], end: m.fitted[3] })
     report(fig, viewport)
   }
   const moved = (fig, viewport) => {
-    const m = memory(fig)
-    if (m.fitting) return
+    const m = memory(fig), now = [fig.x_range.start, fig.y_range.start, fig.x_range.end, fig.y_range.end]
+    if (!m.fitted || now.every((v, i) => v === m.fitted[i])) return
     window.scythe?.used("pan")
-    m.wanted = [fig.x_range.start, fig.y_range.start, fig.x_range.end, fig.y_range.end]
+    m.wanted = now
     report(fig, viewport)
   }
   const cell = (source, x, y) => {

@@ -125,6 +125,7 @@ export function render({ model, el }) {
   const keys = (e) => {
     const path = e.composedPath ? e.composedPath() : []
     if (path.some((n) => n.tagName && /^(INPUT|SELECT|TEXTAREA|BUTTON|A)$/.test(n.tagName)) || e.ctrlKey || e.metaKey || e.altKey) return
+    if (document.querySelector("dialog[open]") && e.key !== "?") return
     const action = {
       " ": () => say(model.mode === "paused" ? { do: "live" } : { do: "pause", moment_s: shown() }),
       ArrowLeft: () => say({ do: "seek", moment_s: shown() - 10 }), ArrowRight: () => say({ do: "seek", moment_s: shown() + 10 }),

@@ -6,12 +6,12 @@ fetched by a program. The PNG is made in the browser, from the very picture on t
 
 from __future__ import annotations
 
-import io
 import math
 import tempfile
 from pathlib import Path
 
-import panel as pn
+import holoviews as hv
+from bokeh.embed import file_html
 from bokeh.resources import INLINE
 
 from dashboard.components.field_plot import field_plot
@@ -31,9 +31,8 @@ def netcdf_bytes(frame: FieldFrame) -> bytes:
 def html_bytes(frame: FieldFrame, theme: str) -> bytes:
     """The frame as one HTML file that needs no server and no network."""
     plot = field_plot(frame.to_dataset(), (frame.spec.low_dbm, frame.spec.high_dbm), theme)
-    out = io.StringIO()
-    pn.pane.HoloViews(plot, sizing_mode="stretch_both").save(out, resources=INLINE, title="Field", embed=False)
-    return out.getvalue().encode()
+    # A Panel pane would ask a CDN for its style sheets; the bare figure has everything with it.
+    return file_html(hv.render(plot, backend="bokeh"), INLINE, title="Field").encode()
 
 
 def python_lines(frame: FieldFrame) -> str:
