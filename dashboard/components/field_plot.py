@@ -64,6 +64,9 @@ def field_plot(
             xlabel="Longitude (°)",
             ylabel="Latitude (°)",
             title=title,
+            # The coast reaches beyond the field; the view is the field's.
+            xlim=(float(xs[0]), float(xs[-1])),
+            ylim=(float(ys[0]), float(ys[-1])),
             hooks=[_mercator_axes],
         )
     )

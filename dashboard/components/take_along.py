@@ -11,8 +11,8 @@ import tempfile
 from pathlib import Path
 
 import holoviews as hv
-from bokeh.embed import file_html
-from bokeh.resources import INLINE
+from bokeh.embed import components
+from bokeh.resources import Resources
 
 from dashboard.components.field_plot import field_plot
 from engine.frames.field_frame import FieldFrame
@@ -31,8 +31,15 @@ def netcdf_bytes(frame: FieldFrame) -> bytes:
 def html_bytes(frame: FieldFrame, theme: str) -> bytes:
     """The frame as one HTML file that needs no server and no network."""
     plot = field_plot(frame.to_dataset(), (frame.spec.low_dbm, frame.spec.high_dbm), theme)
-    # A Panel pane would ask a CDN for its style sheets; the bare figure has everything with it.
-    return file_html(hv.render(plot, backend="bokeh"), INLINE, title="Field").encode()
+    # Put together by hand: a Panel pane asks a CDN for its style sheets, and `file_html` brings the scripts
+    # of every library that was imported, by paths that only a server has. Nothing but BokehJS is needed.
+    script, place = components(hv.render(plot, backend="bokeh"))
+    library = "\n".join(Resources(mode="inline", components=["bokeh"]).js_raw)
+    return (
+        '<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8"><title>Field</title>\n'
+        f"<script>{library}</script>\n<style>html, body {{ height: 100%; margin: 0; }}</style></head>\n"
+        f"<body>{place}\n{script}</body>\n</html>\n"
+    ).encode()
 
 
 def python_lines(frame: FieldFrame) -> str:
