@@ -87,6 +87,7 @@ class FieldView(pn.viewable.Viewer):
         self._notebook: NotebookOutput | None = None
         self._caption: pn.pane.Str | None = None
         self._ticker: Any = None
+        self._step_due = False
 
     def __panel__(self) -> pn.viewable.Viewable:
         """Map, caption and strip together, for a notebook; a served page places the parts itself."""
@@ -162,8 +163,15 @@ class FieldView(pn.viewable.Viewer):
     def _follow_clock(self) -> None:
         moment = self.clock.state()
         self.state.param.update(mode=moment.mode, moment_s=moment.moment_s)
-        if moment.mode == "replaying" and pn.state.curdoc is not None and pn.state.curdoc.session_context:
-            pn.state.curdoc.add_timeout_callback(self.wake, REPLAY_STEP_MS)
+        document = pn.state.curdoc
+        if moment.mode == "replaying" and not self._step_due and document is not None and document.session_context:
+            # One step at a time: every pull comes by here, whoever rang.
+            self._step_due = True
+            document.add_timeout_callback(self._step, REPLAY_STEP_MS)
+
+    def _step(self) -> None:
+        self._step_due = False
+        self.wake()
 
     def _tell(self, frame: FieldFrame | None) -> None:
         station, strip, state = self.station, self.strip, self.state
