@@ -6,7 +6,6 @@ the variables that `engine.config.Settings` lists.
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
@@ -30,8 +29,6 @@ def arguments(settings: Settings) -> list[str]:
 
 def main() -> None:
     """Serve until interrupted."""
-    # Numba's default thread pool kills a process that uses it from two threads; OpenMP or TBB does not.
-    os.environ.setdefault("NUMBA_THREADING_LAYER", "threadsafe")
     try:
         settings = Settings.from_environment()
     except ValueError as error:

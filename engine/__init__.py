@@ -6,7 +6,11 @@ everything here works the same in a script, a test, a notebook and a served page
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
+
+# Before anything imports Numba: its third thread pool, workqueue, kills a process that computes in two threads.
+os.environ.setdefault("NUMBA_THREADING_LAYER", "threadsafe")
 
 if TYPE_CHECKING:
     from engine.station import Station

@@ -134,7 +134,9 @@ export function render({ model, el }) {
     }[e.key]
     if (action) { e.preventDefault(); action() }
   }
-  document.addEventListener("keydown", keys)
+  // In a notebook the keys belong to the notebook: only the shell of a page gives them to us.
+  const onPage = document.getElementById("picture") !== null
+  if (onPage) document.addEventListener("keydown", keys)
   const otherTheme = () => say({ do: "theme" })
   document.addEventListener("scythe-link", link); document.addEventListener("scythe-theme", otherTheme)
   // The address bar holds the whole view, so that a reload comes back to it.
@@ -162,7 +164,7 @@ export function render({ model, el }) {
   const timer = setInterval(tick, 250)
   // When the server is gone, look for it and come back to the very same view.
   const finder = setInterval(async () => {
-    if (!lost) return
+    if (!lost || !onPage) return
     try { const r = await fetch("health", { cache: "no-store" }); if (r.ok && (performance.now() - arrived) > 8000) window.location.reload() } catch { /* still away */ }
   }, 3000)
   const resize = new ResizeObserver(density)

@@ -31,7 +31,9 @@ def field_plot(
     -------
     holoviews.Overlay
     """
-    hv.extension("bokeh", logo=False)
+    # Once only: in a notebook each further call would load Bokeh again, from the network.
+    if "bokeh" not in hv.Store.loaded_backends():
+        hv.extension("bokeh", logo=False)
     name = "intensity" if {"intensity", "forecast_intensity"} & set(dataset.data_vars) else "power_dbm"
     x, y = (
         web_mercator(np.zeros(dataset.sizes["lon"]), dataset["lon"].to_numpy())[0],
@@ -59,6 +61,8 @@ def field_plot(
     return hv.Overlay(layers).opts(
         hv.opts.Overlay(
             data_aspect=1,
+            xlim=(xs[0], xs[-1]),
+            ylim=(ys[0], ys[-1]),
             responsive=True,
             min_height=480,
             xlabel="Longitude (°)",
