@@ -61,8 +61,6 @@ def field_plot(
     return hv.Overlay(layers).opts(
         hv.opts.Overlay(
             data_aspect=1,
-            xlim=(xs[0], xs[-1]),
-            ylim=(ys[0], ys[-1]),
             responsive=True,
             min_height=480,
             xlabel="Longitude (°)",
