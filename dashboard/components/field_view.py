@@ -6,13 +6,7 @@ rung by the board (`dashboard.live`); in a notebook a periodic callback pulls, o
 
 from __future__ import annotations
 
-import asyncio
 import math
-import re
-import threading
-from collections.abc import Callable
-from contextlib import suppress
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,11 +17,11 @@ from dashboard.components.emitter_columns import in_view
 from dashboard.components.field_controls import FieldControls
 from dashboard.components.field_map import FieldMap
 from dashboard.components.inspector import Inspector, find_emitter, utc_text
+from dashboard.components.notebook_output import NotebookOutput, token_style
 from dashboard.components.time_strip import TimeStrip
 from dashboard.components.wanted import field_spec
 from dashboard.share import to_query
 from dashboard.state import ViewState
-from dashboard.theme import ASSETS
 from engine.events.clock import ReplayClock
 from engine.frames.field_frame import FieldFrame
 from engine.frames.spec import FieldSpec
@@ -40,9 +34,6 @@ RECORD_WINDOW_S = 600.0
 
 REPLAY_STEP_MS = 250
 """A replay draws this often, ms."""
-
-_TOKENS = dict(re.findall(r':root\[data-theme="(\w+)"\] \{(.*?)\}', (ASSETS / "shell.css").read_text(), re.DOTALL))
-"""Colours that the strip is drawn with, by theme; a page has them from its shell, a notebook from here."""
 
 
 class FieldView(pn.viewable.Viewer):
@@ -96,7 +87,7 @@ class FieldView(pn.viewable.Viewer):
             self._caption = pn.pane.Str("", margin=(2, 14), sizing_mode="stretch_width", stylesheets=wrap)
             self._notebook = NotebookOutput(
                 pn.Column(self.map, height=520, sizing_mode="stretch_width"), self._caption, self.strip,
-                sizing_mode="stretch_width", stylesheets=pn.bind(_token_style, self.state.param.theme),
+                sizing_mode="stretch_width", stylesheets=pn.bind(token_style, self.state.param.theme),
             )  # fmt: skip
             self.pull()
             self._ticker = pn.state.add_periodic_callback(self._pull_in_notebook, period=REPLAY_STEP_MS)
@@ -258,34 +249,3 @@ class FieldView(pn.viewable.Viewer):
                 clock.seek(max(action["moment_s"] - 60.0, 0.0))
             clock.play(self.state.speed)
         self.pull()
-
-
-class NotebookOutput(pn.Column):
-    """The root of a view in a notebook, where everything that happens runs on one thread: the kernel's own loop.
-
-    A front end may hand its messages to the kernel in other threads (JupyterLab does, one for each kind),
-    where two updates would mix on the way out and Bokeh's document would lose changes.
-    """
-
-    def __init__(self, *objects: Any, **params: Any) -> None:
-        super().__init__(*objects, **params)
-        self._thread = threading.get_ident()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        # A served page has its document's lock for this.
-        if getattr(pn.state.curdoc, "session_context", None) is None:
-            with suppress(RuntimeError):
-                self._loop = asyncio.get_running_loop()
-
-    def run(self, call: Callable[[], None]) -> None:
-        """Call at once if this is the right thread, else hand the call over to it."""
-        if self._loop is None or threading.get_ident() == self._thread:
-            call()
-        else:
-            self._loop.call_soon_threadsafe(call)
-
-    def _on_msg(self, ref: str, manager: Any, msg: Any) -> None:
-        self.run(partial(super()._on_msg, ref, manager, msg))
-
-
-def _token_style(theme: str) -> list[str]:
-    return [":host { " + _TOKENS[theme] + " }"]
