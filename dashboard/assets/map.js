@@ -23,7 +23,9 @@
     if (!(w > 10 && h > 10)) return
     if (fresh || !m.wanted) m.wanted = [x.start, y.start, x.end, y.end]
     const [west, south, east, north] = m.wanted
-    const scale = Math.max((east - west) / w, (north - south) / h)
+    // A view that was fitted into nearly the same window keeps its width, or each reload would widen it.
+    const across = (east - west) / w, up = (north - south) / h
+    const scale = up > across && up < 1.02 * across ? across : Math.max(across, up)
     const cx = (west + east) / 2, cy = (south + north) / 2
     // Bokeh runs its callbacks later than this: they know a fitted view by its numbers.
     m.fitted = [cx - scale * w / 2, cy - scale * h / 2, cx + scale * w / 2, cy + scale * h / 2]

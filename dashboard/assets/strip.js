@@ -148,7 +148,10 @@ export function render({ model, el }) {
     if (model.query && document.getElementById("picture")) history.replaceState(null, "", `${location.pathname}?${model.query}${wall}`)
   }
   // States of the picture are drawn over it, in the shell: loading, empty, failed.
+  // The bar under the top edge runs from the browser's wish for a view until the server has drawn it.
+  const busy = () => document.getElementById("picture")?.classList.toggle("busy", Boolean(model.picture.waiting))
   const picture = () => {
+    busy()
     const shell = document.getElementById("picture"), veil = document.getElementById("veil")
     if (!shell || !veil) return
     const p = model.picture
@@ -172,7 +175,7 @@ export function render({ model, el }) {
 
   model.on("status", status); model.on("mode", mode); model.on("moment_s", tick); model.on("speed", mode)
   model.on("density", density); model.on("span", tick); model.on("theme", theme)
-  model.on("query", address); model.on("picture", picture); model.on("notice", notice)
+  model.on("query", address); model.on("query", busy); model.on("status", busy); model.on("picture", picture); model.on("notice", notice)
   model.on("remove", () => { clearInterval(timer); clearInterval(finder); document.removeEventListener("keydown", keys); document.removeEventListener("scythe-link", link); document.removeEventListener("scythe-theme", otherTheme); resize.disconnect() })
   if (document.getElementById("picture")) theme()
   status(); mode(); density(); picture(); address(); notice()

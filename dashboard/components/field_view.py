@@ -166,7 +166,8 @@ class FieldView(pn.viewable.Viewer):
 
     def _tell(self, frame: FieldFrame | None) -> None:
         station, strip, state = self.station, self.strip, self.state
-        changes: dict[str, Any] = {"status": station.health, "query": to_query(state), "picture": self._picture(frame)}
+        picture = {**self._picture(frame), "waiting": self.watch.waiting}
+        changes: dict[str, Any] = {"status": station.health, "query": to_query(state), "picture": picture}
         changes["mode"], changes["speed"] = state.mode, state.speed
         if state.mode != "live":
             changes["moment_s"] = state.moment_s
