@@ -206,6 +206,8 @@ class FieldMap(pn.viewable.Viewer):
         self.state.selected = str(chosen[0]) if chosen else ""
 
     def _quietly(self, source: ColumnDataSource, columns: dict[str, Any]) -> None:
+        if _same(source.data, columns):
+            return
         self._selecting = True
         try:
             source.data = columns
@@ -222,9 +224,17 @@ class FieldMap(pn.viewable.Viewer):
         finally:
             self._selecting = False
         columns = selection_columns(self.frame, self.state.selected)
-        if columns is not EMPTY_SELECTION or len(self.ellipse.data["x"]):
-            self.selection.data = columns["track"]
-            self.ellipse.data = columns["ellipse"]
+        self._quietly(self.selection, columns["track"])
+        self._quietly(self.ellipse, columns["ellipse"])
+
+
+def _same(sent: dict[str, Any], columns: dict[str, Any]) -> bool:
+    if sent.keys() != columns.keys():
+        return False
+    return all(
+        np.array_equal(sent[name], values, equal_nan=True) if isinstance(values, np.ndarray) else sent[name] == values
+        for name, values in columns.items()
+    )
 
 
 def _nice_ticks(low: float, high: float) -> list[float]:
