@@ -52,6 +52,7 @@ def metric_lines() -> list[str]:
         return ["scythe_ready 0"]
     health, board = running.health, running.board.stats()
     lines = [f"scythe_ready {int(running.phase == 'ready')}", f"scythe_sessions {len(live.sessions)}"]
+    lines.append(f"scythe_sessions_in_memory {live.sessions_in_memory()}")
     for name in ("seq", "events_per_s", "queue_fill", "newest_s", "write_errors"):
         if health.get(name) is not None:
             lines.append(f"scythe_{name} {health[name]}")

@@ -11,6 +11,7 @@ import atexit
 import logging
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -78,6 +79,14 @@ sessions: set[Wakeful] = set()
 """Sessions that are loaded and want to be woken."""
 
 
+_bells: weakref.WeakSet[Wakeful] = weakref.WeakSet()
+
+
+def sessions_in_memory() -> int:
+    """Sessions that something still holds, loaded, ended or not: what does not fall back to 0 is a leak."""
+    return len(_bells)
+
+
 class Wakeful:
     """A session's bell: wakes are coalesced, run on the session's own loop, and end with the session.
 
@@ -95,6 +104,7 @@ class Wakeful:
         self._pending = False
         self._closed = False
         self._document: Document | None = None
+        _bells.add(self)
         self.pulls = 0
         self.errors = 0
 

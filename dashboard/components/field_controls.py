@@ -27,6 +27,7 @@ class FieldControls(pn.viewable.Viewer):
         super().__init__(state=state, **params)
         p = state.param
         w = pn.widgets
+        # No editable slider: its JavaScript link keeps every session that ever had one in memory (panel 1.9.4).
         self.widgets = {
             "show_field": styled(w.Checkbox.from_param(p.show_field)),
             "show_forecast": styled(w.Checkbox.from_param(p.show_forecast)),
@@ -35,9 +36,7 @@ class FieldControls(pn.viewable.Viewer):
             "model": styled(w.Select.from_param(p.model)),
             "height_m": styled(w.FloatInput.from_param(p.height_m, step=10.0)),
             "horizon": styled(w.Checkbox.from_param(p.horizon)),
-            "forecast_s": styled(
-                w.EditableFloatSlider.from_param(p.forecast_s, fixed_start=5.0, fixed_end=300.0, step=5.0)
-            ),
+            "forecast_s": styled(w.FloatSlider.from_param(p.forecast_s, start=5.0, end=300.0, step=5.0)),
             "trail_s": styled(w.FloatInput.from_param(p.trail_s, step=60.0, start=60.0, end=7200.0)),
             "limits_dbm": styled(w.RangeSlider.from_param(p.limits_dbm, start=-160.0, end=20.0, step=1.0)),
             "cells": styled(w.Select.from_param(p.cells)),

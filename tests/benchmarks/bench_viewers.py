@@ -108,7 +108,8 @@ async def churned(base: str, process: psutil.Process) -> None:
     async def settle() -> dict[str, float]:
         for _ in range(90):
             now = metrics(base)
-            if now["scythe_sessions"] == 0 and now["scythe_frames_watchers"] == 0 and now["scythe_documents"] == 0:
+            left = ("scythe_sessions", "scythe_frames_watchers", "scythe_documents", "scythe_sessions_in_memory")
+            if not any(now[name] for name in left):
                 break
             await asyncio.sleep(1.0)
         return metrics(base)

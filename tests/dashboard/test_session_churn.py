@@ -25,7 +25,7 @@ def test_viewers_share_one_frame_and_leave_nothing_behind():
         for viewer in ready + half:
             viewer.close()
         deadline = time.monotonic() + 90.0
-        left = ("scythe_sessions", "scythe_frames_watchers", "scythe_documents")
+        left = ("scythe_sessions", "scythe_frames_watchers", "scythe_documents", "scythe_sessions_in_memory")
         while any(metrics(base)[name] for name in left):
             assert time.monotonic() < deadline, {name: metrics(base)[name] for name in left}
             await asyncio.sleep(1.0)
