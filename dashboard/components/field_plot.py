@@ -48,6 +48,8 @@ def field_plot(
         if name == "intensity":
             with np.errstate(divide="ignore"):
                 values = 10.0 * np.log10(values)
+        if not np.isfinite(values).any():
+            continue  # of a field of nothing HoloViews would seek the least value, and complain
         unit = "dBm" if name == "power_dbm" else "dB re 1 m⁻²"
         vdim = hv.Dimension(variable, label="predicted" if variable.startswith("forecast") else "field now", unit=unit)
         image = hv.Image((xs, ys, values.astype(np.float32)), ["x", "y"], vdim)

@@ -83,13 +83,20 @@ class FieldFrame:
 
         The fields are computed anew from the emitters in the frame, so nothing of the 8-bit picture is in it.
         """
-        out = xr.Dataset()
+        grid = frame_grid(self.spec)
+        # Also a frame without a field has a place.
+        out = xr.Dataset(
+            coords={
+                "lat": ("lat", grid.lat, {"units": "degrees_north", "standard_name": "latitude"}),
+                "lon": ("lon", grid.lon, {"units": "degrees_east", "standard_name": "longitude"}),
+            }
+        )
         emitters = self.tracks.emitters()
         for name, where in (("field", self.now), ("forecast", self.ahead)):
             if name not in self.spec.layers:
                 continue
             table = emitters.assign(lat=where.lat, lon=where.lon, alt_m=where.alt_m)[_placed(where)]
-            one = power_field(table, frame_grid(self.spec), model=self.spec.model, horizon=self.spec.horizon)
+            one = power_field(table, grid, model=self.spec.model, horizon=self.spec.horizon)
             for variable in one.data_vars:
                 out[str(variable) if name == "field" else f"forecast_{variable}"] = one[variable]
             out.attrs.update(one.attrs)
