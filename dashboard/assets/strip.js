@@ -78,6 +78,7 @@ export function render({ model, el }) {
     $(".state").className = "state " + kind
     if ($(".word").textContent !== word) $(".word").textContent = word
     $(".why").textContent = why
+    $(".state").title = `${word} ${why}`
     const [a, b] = range(), m = shown()
     if (!dragging) slider.value = Math.round(10000 * Math.min(Math.max((m - a) / (b - a), 0), 1))
     $(".moment").textContent = utc(dragging ? a + (b - a) * slider.value / 10000 : m, true) + " UTC"
