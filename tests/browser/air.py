@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import math
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -21,19 +22,27 @@ ROUND_S = 1250.0
 """One circle; the recording is as long, so that its end meets its beginning."""
 
 
+HOSTILE_VIEW = "view=11.8,46.2,13.2,47.4"
+"""Where the three with hostile names are, outside the page's usual view; the quiet ones are inside it."""
+
+
 def write_odd_tracks(path: Path) -> Path:
-    """Three aircraft on circles around 46.8° N 8.2° E."""
+    """Twelve quiet aircraft on circles over Switzerland, and three with hostile names east of it."""
+    odd = [("<b>bold</b>", IMAGE, 46.8, 12.2), ("odd002", SCRIPT, 46.8, 12.5), ("odd003", LONG, 46.8, 12.8)]
+    quiet = [(f"4b{k:04x}", f"QUIET{k:02d}", 46.0 + 0.5 * (k % 4), 6.6 + 1.4 * (k // 4)) for k in range(12)]
     with path.open("w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["timestamp", "icao24", "callsign", "latitude", "longitude", "altitude", "groundspeed", "track"])
-        start = datetime(2020, 1, 1, tzinfo=UTC)
-        for k, (identity, callsign) in enumerate([("<b>bold</b>", IMAGE), ("odd002", SCRIPT), ("odd003", LONG)]):
-            for i in range(int(ROUND_S / STEP_S)):
-                t = i * STEP_S
-                angle = 2 * math.pi * t / ROUND_S
-                lat = 46.8 + 0.18 * math.sin(angle)
-                lon = 8.2 + 0.4 * (k - 1) + 0.18 * math.cos(angle) / math.cos(math.radians(46.8))
-                moment = (start + timedelta(seconds=t)).isoformat()
-                place = [f"{lat:.6f}", f"{lon:.6f}"]
-                rows.writerow([moment, identity, callsign, *place, 9000, 195, f"{-math.degrees(angle) % 360:.1f}"])
+        for n, (identity, callsign, lat, lon) in enumerate(odd + quiet):
+            for moment, place, track in _circle(lat, lon, phase=n):
+                rows.writerow([moment, identity, callsign, *place, 9000, 195, track])
     return path
+
+
+def _circle(lat: float, lon: float, phase: float) -> Iterator[tuple[str, list[str], str]]:
+    start = datetime(2020, 1, 1, tzinfo=UTC)
+    for i in range(int(ROUND_S / STEP_S)):
+        angle = 2 * math.pi * i * STEP_S / ROUND_S + phase
+        north, east = 0.18 * math.sin(angle), 0.18 * math.cos(angle) / math.cos(math.radians(lat))
+        moment = (start + timedelta(seconds=i * STEP_S)).isoformat()
+        yield moment, [f"{lat + north:.6f}", f"{lon + east:.6f}"], f"{-math.degrees(angle) % 360:.1f}"

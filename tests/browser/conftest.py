@@ -42,8 +42,8 @@ def odd_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def odd(odd_folder: Path) -> Iterator[Server]:
-    """A dashboard that plays three slow aircraft with hostile names, and that can be broken and killed."""
-    tracks = write_odd_tracks(odd_folder / "three <i>odd<i> aircraft.csv")
+    """A dashboard that plays odd tracks (`tests.browser.air`), and that can be broken and killed."""
+    tracks = write_odd_tracks(odd_folder / "odd <i>tracks<i>.csv")
     script = str(Path(__file__).with_name("breakable_server.py"))
     server = Server(odd_folder, [script, str(odd_folder)], FEED=str(tracks), REDIS_URL="").start()
     yield server

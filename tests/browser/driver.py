@@ -260,9 +260,7 @@ class Tab:
         if PICTURES is None:
             return
         PICTURES.mkdir(parents=True, exist_ok=True)
-        self.page.evaluate("() => document.fonts.ready")
-        image = self.pixels().quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.FLOYDSTEINBERG)
-        image.save(PICTURES / f"{name}.png", optimize=True)
+        self.pixels().save(PICTURES / f"{name}.png", optimize=True)
 
     def assert_quiet(self) -> None:
         """State what went wrong in it so far: errors, failed requests, other hosts."""

@@ -197,7 +197,12 @@ def test_a_click_on_an_emitter_selects_it_and_esc_clears(laptop):
     # The inspector is part of the instrument, not of the moment: the selection outlives updates.
     tab.until("(s) => probe.captionSecond() > s + 1", tab.ask("probe.captionSecond()"))
     assert tab.ask("probe.selected()") == [chosen["id"]]
+    tab.page.mouse.wheel(0, -250)
+    tab.drawn()
+    assert tab.ask("probe.selected()") == [chosen["id"]], "nor is it lost in a zoom"
+    tab.page.mouse.move(20, 780)
     tab.picture("field-selected")
+    tab.page.mouse.dblclick(*tab.ask("[probe.frame().x + 20, probe.frame().y + 20]"))
     tab.page.keyboard.press("Escape")
     tab.until("() => probe.selected().length === 0 && probe.column('Ellipse', 'width').length === 0")
     inspector.get_by_text("Click an emitter").wait_for()
@@ -266,7 +271,7 @@ def test_dark_and_light_change_in_place(tabs, sample):
     assert tab.ask("probe.range()") == pytest.approx(view, rel=1e-9)
     assert sum(tab.pixels().getpixel((20, 700))) < 200, "the ground is dark"
     assert "theme=dark" in tab.page.url
-    tab.still()
-    tab.picture("field-dark")
+    tab.page.mouse.move(20, 780)
+    tab.drawn().picture("field-dark")
     tab.page.get_by_role("button", name="Light or dark").click()
     tab.until("(light) => probe.background() === light", light)
