@@ -110,7 +110,7 @@ def test_in_a_script_it_gives_tables_and_labelled_fields(station):
 def test_a_past_moment_is_the_same_fold_over_the_log(station):
     moment = time.time() - 120.0
     past = station.tracks(moment)
-    fold = TrackFold()
+    fold = TrackFold(station.tracks_fold.history)
     fold.apply(station.log.between(pd.Timestamp(0, tz="UTC"), pd.Timestamp(moment, unit="s", tz="UTC"), kinds=[FIX]))
     whole = fold.snapshot(moment)
     np.testing.assert_array_equal(past.ring, whole.ring)
