@@ -46,7 +46,9 @@ DISPLAY = {"panel", "holoviews", "bokeh", "hvplot", "panel_material_ui", "pyviz_
 # Datashader computes; it draws nothing.
 DATASHADER_ROOMS = {"engine.hypergraph.density", "engine.frames.trails"}
 COMPUTING = (
-    "engine.rf", "engine.hypergraph", "engine.drift", "engine.frames", "engine.runs.solver", "engine.runs.metrics",
+    "engine.rf", "engine.hypergraph", "engine.drift", "engine.frames", "engine.runs.params",
+    "engine.runs.identity", "engine.runs.solver", "engine.runs._walk", "engine.runs._stepper", "engine.runs._etdrk4",
+    "engine.runs.metrics", "engine.runs.nulls",
     *EVENT_LANGUAGE,
 )  # fmt: skip
 OUTSIDE_WORLD = {
