@@ -15,10 +15,10 @@ IMAGE = "<img src=x onerror=alert(1)>"
 SCRIPT = "<script>alert(2)</script>"
 LONG = "W" * 60
 
-STEP_S = 25.0
+STEP_S = 45.0
 """Every aircraft is heard this often only, so the newest data is soon older than 2 s."""
 
-ROUND_S = 1250.0
+ROUND_S = 1260.0
 """One circle; the recording is as long, so that its end meets its beginning."""
 
 

@@ -33,7 +33,7 @@ def test_while_the_first_picture_is_made_the_layout_is_there(tabs, odd, odd_fold
         skeleton.get_by_text("Loading the picture").wait_for()
         for part in ("#controls", "#inspector", "footer", "header.bar"):
             assert tab.page.locator(part).is_visible()
-        tab.until("() => probe.words() === 'connecting' || probe.words() === 'no answer'")
+        tab.until("() => probe.words() !== '' && probe.element('#controls input') && probe.element('#inspector input')")
         tab.picture("loading")
     finally:
         hold.unlink()
@@ -153,7 +153,7 @@ def while_away(tab) -> None:
 
 
 def test_a_killed_server_is_said_and_its_return_brings_the_same_view(tabs, odd):
-    tab = tabs(odd, "/field?view=7,46,9.5,47.5&ahead=30&select=4b0001&theme=dark").drawn()
+    tab = tabs(odd, "/field?view=7,46,9.5,47.5&ahead=30&select=4b0005&theme=dark").drawn()
     view, query = tab.ask("probe.range()"), tab.page.url.split("?")[1]
     with tab.without_server():
         odd.kill()
@@ -165,4 +165,4 @@ def test_a_killed_server_is_said_and_its_return_brings_the_same_view(tabs, odd):
     tab.drawn()
     assert tab.page.url.split("&", 1)[1] == query.split("&", 1)[1]
     assert tab.ask("probe.range()") == pytest.approx(view, rel=1e-4)
-    tab.until("() => probe.selected().includes('4b0001')")
+    tab.until("() => probe.selected().includes('4b0005')")
