@@ -150,7 +150,7 @@ def test_scores_are_those_of_single_forecasts_made_one_by_one(flights):
         cov = [[said["var_east_m2"], said["cov_east_north_m2"]], [said["cov_east_north_m2"], said["var_north_m2"]]]
         squares.append(error_m**2)
         inside.append(off @ np.linalg.solve(cov, off) <= CHI2_90_2D)
-    (record,) = track_record(rows, (horizon_s,), history=5)
+    (record,) = track_record(rows, (horizon_s,))
     assert record.n == len(squares) > 40
     assert record.rmse_m == pytest.approx(np.sqrt(np.mean(squares)), rel=1e-3)
     assert record.median_m == pytest.approx(np.median(np.sqrt(squares)), rel=1e-3)
