@@ -6,6 +6,8 @@ dataclasses and event batches.
 
 from __future__ import annotations
 
+from engine.drift.behaviour import Behaviour, BehaviourMonitor, behaviour_label
+from engine.drift.cadence import SilenceMonitor, TimingMonitor
 from engine.drift.calibration import CalibrationBins, calibration_error
 from engine.drift.change import AdaptiveWindow, PageHinkley
 from engine.drift.concentration import gini, hhi, largest_share
@@ -19,7 +21,11 @@ from engine.drift.divergence import (
     shannon_entropy,
     wasserstein,
 )
+from engine.drift.gate import DriftGate
+from engine.drift.kill_chain import KillChain, KillChainMonitor, kill_chain_slope
 from engine.drift.metric import ALERT_CLEARED, ALERT_RAISED, Hysteresis, Limit, Metric, Transition, alert_events
+from engine.drift.monitor import Monitor
+from engine.drift.stability import Stability, burst_size
 from engine.drift.timing import (
     Rhythm,
     dominant_period,
@@ -31,21 +37,34 @@ from engine.drift.timing import (
     silence_pressure_predictive,
 )
 from engine.drift.trend import MannKendall, Slope, mann_kendall, theil_sen
+from engine.drift.window import WindowedCounts
 
 __all__ = [
     "ALERT_CLEARED",
     "ALERT_RAISED",
     "AdaptiveWindow",
+    "Behaviour",
+    "BehaviourMonitor",
     "CalibrationBins",
+    "DriftGate",
     "Hysteresis",
+    "KillChain",
+    "KillChainMonitor",
     "Limit",
     "MannKendall",
     "Metric",
+    "Monitor",
     "PageHinkley",
     "Rhythm",
+    "SilenceMonitor",
     "Slope",
+    "Stability",
+    "TimingMonitor",
     "Transition",
+    "WindowedCounts",
     "alert_events",
+    "behaviour_label",
+    "burst_size",
     "calibration_error",
     "corrected_entropy",
     "dominant_period",
@@ -54,6 +73,7 @@ __all__ = [
     "js_distance",
     "js_noise_floor",
     "js_test",
+    "kill_chain_slope",
     "largest_share",
     "mann_kendall",
     "normalized_entropy",

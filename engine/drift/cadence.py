@@ -1,0 +1,150 @@
+"""Monitors of when clusters act: a beat that appears (C2), and a silence that is too long for chance (C1).
+
+Folds over event times alone; what the events are does not matter here. The numbers are those of
+`engine.drift.timing`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar
+
+import numpy as np
+import pyarrow as pa
+from numba import njit
+
+from engine.drift.clusters import MAX_CLUSTERS, ClusterMonitor
+from engine.drift.metric import Limit, Transition
+from engine.drift.timing import Rhythm, rhythm
+
+WINDOW_S = 300.0
+EVENTS_KEPT = 1024
+"""Event times kept of each cluster; of more within the window the latest."""
+
+SILENCE_EVENTS = 64
+"""Events that a cluster's recent rate is taken from."""
+
+
+@njit(cache=True, nogil=True)
+def _push_times(ring: np.ndarray, count: np.ndarray, slot: np.ndarray, time_s: np.ndarray) -> None:
+    """Write times into circular rings (clusters, K); count is of all ever written."""
+    for i in range(slot.shape[0]):
+        s = slot[i]
+        ring[s, count[s] % ring.shape[1]] = time_s[i]
+        count[s] += 1
+
+
+class _TimesMonitor(ClusterMonitor):
+    """Keeps the newest event times of every cluster."""
+
+    def __init__(self, step_s: float, window_s: float, kept: int, limit: Limit | None, max_clusters: int) -> None:
+        super().__init__(step_s, window_s, limit, max_clusters)
+        self._ring = np.full((max_clusters, kept), np.nan)
+        self._count = np.zeros(max_clusters, np.int64)
+
+    def _columns(self, events: pa.Table) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        return np.arange(events.num_rows), self._cluster_columns(events, {})[0]
+
+    def _fold(self, time_s: np.ndarray, columns: dict[str, np.ndarray]) -> None:
+        _push_times(self._ring, self._count, self._slots_of(columns["cluster"], time_s), time_s)
+
+    def _forget_slot(self, slot: int) -> None:
+        self._ring[slot] = np.nan
+        self._count[slot] = 0
+
+
+class TimingMonitor(_TimesMonitor):
+    """Timing of every cluster (C2) over the last five minutes, looked at as often.
+
+    The number is the phase coherence at the dominant period; an alarm is raised where it is over the limit and
+    events at random would show as much with less than `alpha`.
+
+    Parameters
+    ----------
+    alpha : float
+        False-alarm probability of one look at one cluster.
+    limit : Limit, optional
+        On the coherence.
+    max_clusters : int
+
+    Attributes
+    ----------
+    rhythms : dict of str to Rhythm
+        Of every cluster at the last look.
+
+    Examples
+    --------
+    >>> from engine.events.schema import event_table
+    >>> beat = TimingMonitor()
+    >>> beat.update(event_table(5_000_000 * np.arange(64), "emitter.pulse", ["c1"] * 64, "doc"))[0].raised
+    True
+    >>> round(beat.rhythms["c1"].dominant_period_s, 6)
+    5.0
+    """
+
+    name: ClassVar[str] = "timing"
+    default_limit: ClassVar[Limit] = Limit(0.5, 0.4, min_n=8, raise_after=1, clear_after=2)
+
+    def __init__(self, alpha: float = 1e-5, limit: Limit | None = None, max_clusters: int = MAX_CLUSTERS) -> None:
+        super().__init__(WINDOW_S, WINDOW_S, EVENTS_KEPT, limit, max_clusters)
+        self.alpha = alpha
+        self.rhythms: dict[str, Rhythm] = {}
+
+    def _look(self, at_s: float) -> list[Transition]:
+        held = (self._ring >= at_s - WINDOW_S) & (self._ring < at_s)
+        found: list[Transition] = []
+        for slot in sorted({*np.flatnonzero(held.any(axis=1)).tolist(), *self._metrics}):
+            name = self._names[slot]
+            now = rhythm(self._ring[slot, held[slot]], self.rhythms.get(name))
+            self.rhythms[name] = now
+            sure = now.phase_coherence if now.p_value < self.alpha else 0.0
+            found += self._judge(slot, at_s, now.phase_coherence, now.n if now.sufficient else 0, tested=sure)
+        return found
+
+    def _forget_slot(self, slot: int) -> None:
+        super()._forget_slot(slot)
+        self.rhythms.pop(self._names[slot], None)
+
+
+class SilenceMonitor(_TimesMonitor):
+    """Silence pressure of every cluster, looked at every ten seconds.
+
+    The number is `silence_pressure_predictive` over the newest `SILENCE_EVENTS` events, which is exact for
+    Poisson events: a threshold of 6 is passed by one pause in a million. Real traffic comes in bursts and
+    pauses more often: see docs/engine-drift.md.
+
+    Parameters
+    ----------
+    limit : Limit, optional
+        On the pressure.
+    max_clusters : int
+
+    Examples
+    --------
+    >>> from engine.events.schema import event_table
+    >>> quiet = SilenceMonitor()
+    >>> events = event_table(1_000_000 * np.arange(40), "emitter.pulse", ["c1"] * 40, "doc")
+    >>> quiet.update(events), quiet.advance(80.0)[0].entity
+    ([], 'c1')
+    """
+
+    name: ClassVar[str] = "silence"
+    default_limit: ClassVar[Limit] = Limit(6.0, 3.0, min_n=16, raise_after=1, clear_after=1)
+
+    def __init__(self, limit: Limit | None = None, max_clusters: int = MAX_CLUSTERS) -> None:
+        super().__init__(10.0, 10.0, SILENCE_EVENTS, limit, max_clusters)
+
+    def _look(self, at_s: float) -> list[Transition]:
+        watched = len(self._slots)
+        times = np.where(self._ring[:watched] < at_s, self._ring[:watched], np.nan)
+        n = np.isfinite(times).sum(axis=1)
+        held = np.flatnonzero(n >= 2)
+        last, first = np.nanmax(times[held], axis=1), np.nanmin(times[held], axis=1)
+        with np.errstate(divide="ignore"):
+            pressure = (n[held] - 1) * np.log1p((at_s - last) / (last - first)) / math.log(10.0)
+        # All events at one instant have no rate.
+        pressure = np.where(last > first, pressure, 0.0)
+        found: list[Transition] = []
+        for slot, value, count in zip(held.tolist(), pressure.tolist(), n[held].tolist(), strict=True):
+            found += self._judge(slot, at_s, value, count)
+        return found

@@ -1,0 +1,149 @@
+"""What monitors of many clusters share: a place for each cluster, an alarm for each, and a summary.
+
+The number of clusters is bounded; the one that has been silent longest gives its place to a new one. What is
+read of a cluster is the business of each monitor.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar
+
+import numpy as np
+import pyarrow as pa
+
+from engine.drift.metric import Hysteresis, Limit, Metric, State, Transition
+from engine.drift.monitor import Monitor, encoded
+from engine.events.payload import payload_columns
+
+MAX_CLUSTERS = 500
+"""Clusters watched at once."""
+
+
+class ClusterMonitor(Monitor):
+    """A monitor that reads one number, and perhaps a label, of every cluster.
+
+    The cluster of an event is its payload's ``cluster``, else its entity.
+
+    Parameters
+    ----------
+    step_s, window_s : float
+    limit : Limit, optional
+        Over the monitor's `default_limit`.
+    max_clusters : int
+
+    Attributes
+    ----------
+    forgotten : int
+        Clusters dropped because there were too many.
+    """
+
+    unit: ClassVar[str] = ""
+    default_limit: ClassVar[Limit]
+
+    def __init__(
+        self, step_s: float, window_s: float, limit: Limit | None = None, max_clusters: int = MAX_CLUSTERS
+    ) -> None:
+        super().__init__(step_s)
+        if max_clusters < 1:
+            raise ValueError(f"max_clusters is {max_clusters}; at least 1 is needed")
+        self.window_s = window_s
+        self.limit = self.default_limit if limit is None else limit
+        self.max_clusters = max_clusters
+        self.forgotten = 0
+        self._slots: dict[str, int] = {}
+        self._names = [""] * max_clusters
+        self._heard_s = np.full(max_clusters, -np.inf)
+        self._alarms: dict[int, Hysteresis] = {}
+        self._metrics: dict[int, Metric] = {}
+
+    def state(self) -> dict[str, Metric]:
+        """Summary of all clusters: ``clusters`` watched, ``raised`` among them, and the ``highest`` of them."""
+        end_s = self.clock_s if math.isfinite(self.clock_s) else 0.0
+        start_s = end_s - self.window_s
+        raised = sorted(self._names[slot] for slot, alarm in self._alarms.items() if alarm.raised)
+        told = [(slot, metric) for slot, metric in self._metrics.items() if metric.state != "insufficient"]
+        slot, top = max(told, key=lambda pair: pair[1].value, default=(0, None))
+        enough: State = "quiet" if told else "insufficient"
+        state: State = "raised" if raised else enough
+        value, n = (top.value, top.n) if top else (0.0, 0)
+        who = ((self._names[slot], 1.0),) if top else ()
+        watched = len(self._slots)
+        return {
+            "clusters": Metric("clusters", float(watched), "", math.inf, enough, start_s, end_s, watched),
+            "raised": Metric(
+                "raised", float(len(raised)), "", 1.0, state, start_s, end_s, watched,
+                responsible=tuple((name, 1.0 / len(raised)) for name in raised[:10]),
+            ),
+            "highest": Metric(
+                "highest", value, self.unit, self.limit.threshold, state, start_s, end_s, n, responsible=who
+            ),
+        }  # fmt: skip
+
+    def clusters(self) -> dict[str, Metric]:
+        """The number of every cluster at the last look."""
+        return {name: self._metrics[slot] for name, slot in self._slots.items() if slot in self._metrics}
+
+    @abstractmethod
+    def _forget_slot(self, slot: int) -> None:
+        """Clear what is kept of a cluster; its place is used for another."""
+
+    def _cluster_columns(
+        self, events: pa.Table, fields: dict[str, type]
+    ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """Codes of the cluster of each event, and the payload fields asked for."""
+        payload = payload_columns(events, {"cluster": str, **fields})
+        entity, names = encoded(events["entity"])
+        cluster = payload.pop("cluster")
+        if any(value is not None for value in cluster):
+            entities = np.array(names, dtype=object)[entity]
+            entity, names = encoded(np.where(cluster == None, entities, cluster))  # noqa: E711 (elementwise)
+        self._cluster_names = names
+        return {"cluster": entity}, payload
+
+    def _slots_of(self, codes: np.ndarray, time_s: np.ndarray) -> np.ndarray:
+        """Places of the clusters of some events; one look-up per cluster, not per event. -1 where there is none."""
+        slot = np.full(len(self._cluster_names), -1, np.int64)
+        used, first = np.unique(codes, return_index=True)
+        for code in used[np.argsort(first)].tolist():  # in the order of appearance
+            slot[code] = self._slot_of(self._cluster_names[code])
+            if slot[code] >= 0:
+                self._heard_s[slot[code]] = max(self._heard_s[slot[code]], float(time_s[codes == code].max()))
+        return slot[codes]
+
+    def _slot_of(self, name: str) -> int:
+        if name in self._slots:
+            return self._slots[name]
+        if len(self._slots) < self.max_clusters:
+            slot = len(self._slots)
+        else:
+            slot = int(np.argmin(self._heard_s))
+            del self._slots[self._names[slot]]
+            self.forgotten += 1
+            self._alarms.pop(slot, None)
+            self._metrics.pop(slot, None)
+            self._forget_slot(slot)
+        self._slots[name], self._names[slot], self._heard_s[slot] = slot, name, -np.inf
+        return slot
+
+    def _judge(
+        self, slot: int, at_s: float, value: float, n: int, *, tested: float | None = None, label: str = "",
+        responsible: Sequence[tuple[str, float]] = (),
+    ) -> list[Transition]:  # fmt: skip
+        """Move the alarm of one cluster, and remember its number."""
+        alarm = self._alarms.get(slot)
+        if alarm is None:
+            alarm = self._alarms[slot] = Hysteresis(self.limit)
+        enough = n >= self.limit.min_n
+        changed = alarm.look(value if tested is None else tested, at_s, enough)
+        state: State = "raised" if alarm.raised else "quiet" if enough else "insufficient"
+        metric = Metric(
+            self.name, value if enough else 0.0, self.unit, self.limit.threshold, state, at_s - self.window_s, at_s, n,
+            since_s=alarm.since_s, responsible=tuple(responsible),
+        )  # fmt: skip
+        self._metrics[slot] = metric
+        if changed is None:
+            return []
+        return [Transition(self.name, metric, at_s, changed, self._names[slot], label)]
