@@ -69,7 +69,8 @@ class RunParams:
     epsilon, D, c1, c3 : float
         Growth rate ε, diffusion D, dispersion c₁ and nonlinear frequency shift c₃.
     domain_size : float
-        Length of a side of the periodic square. At the default, D k²_max dt is 4: an explicit step is unstable.
+        Length of a side of the periodic square; at the default a cell has the side 1. Diffusion leaves nothing
+        shorter than some sqrt(D t), so that a small square has hardly a spectrum to look at.
     rho_vac : float
         Vacuum density, at which space is flat and from which ρ_s starts.
     rho_memory : float
@@ -107,11 +108,11 @@ class RunParams:
     D: float = 0.5
     c1: float = 0.8
     c3: float = 1.2
-    domain_size: float = 10.0
+    domain_size: float = 64.0
     rho_vac: float = 1.0
     rho_memory: float = 0.99
-    start_rms: float = 0.5
-    start_length: float = 0.3
+    start_rms: float = 1.0
+    start_length: float = 1.5
     precision: str = "double"
     tolerance: float = 0.0
     history_every: int = 0
