@@ -1,0 +1,20 @@
+"""Hypergraphs that live: columns of nodes, hyperedges and incidences, what can be asked of them, where they are.
+
+Computes on arrays and tables only; never opens a file, a socket or a database.
+"""
+
+from engine.hypergraph.density import density
+from engine.hypergraph.graph import Hyperedge, Hypergraph, ScopeStats
+from engine.hypergraph.sphere import SphereIndex, great_circle_km
+from engine.hypergraph.star import star_segments, star_segments_on_sphere
+
+__all__ = [
+    "Hyperedge",
+    "Hypergraph",
+    "ScopeStats",
+    "SphereIndex",
+    "density",
+    "great_circle_km",
+    "star_segments",
+    "star_segments_on_sphere",
+]
