@@ -60,7 +60,6 @@ window.probe = (() => {
     // What the inspector says, name by name; the small i beside a name is its definition.
     facts: () => { const dl = (root) => [...root.querySelectorAll("*")].flatMap((el) => el.shadowRoot ? dl(el.shadowRoot) : el.tagName === "DT" ? [el] : [])
       return Object.fromEntries(dl(document.getElementById("inspector")).map((dt) => [dt.firstChild.textContent.trim(), dt.nextElementSibling.textContent.trim()])) },
-    element: (selector) => Boolean(find(document, selector)),
     boxes: (selectors) => Object.fromEntries(selectors.map((s) => [s, box(find(document, s))])),
     clipped: (selectors) => selectors.filter((s) => { const el = find(document, s); return el.scrollWidth > el.clientWidth + 1 }),
   }

@@ -192,8 +192,8 @@ def test_a_click_on_an_emitter_selects_it_and_esc_clears(laptop):
     # The errors of its own predictions: one row per horizon.
     for horizon in ("5 s", "15 s", "60 s"):
         inspector.get_by_role("cell", name=horizon, exact=True).wait_for()
-    assert tab.ask("probe.column('Ellipse', 'width')")[0] > 0, "the prediction's ellipse is on the map"
-    assert tab.ask("probe.selected()") == [chosen["id"]]
+    tab.until("() => probe.column('Ellipse', 'width')[0] > 0")
+    tab.until("(id) => probe.selected().join() === id", chosen["id"])
     # The inspector is part of the instrument, not of the moment: the selection outlives updates.
     tab.until("(s) => probe.captionSecond() > s + 1", tab.ask("probe.captionSecond()"))
     assert tab.ask("probe.selected()") == [chosen["id"]]
