@@ -3,6 +3,7 @@
 What comes from outside is checked here, at the door; what cannot be used is counted by reason and shown.
 """
 
+from engine.ingest.eve_read import iter_eve, read_eve
 from engine.ingest.gate import FixGate
 from engine.ingest.protocol import CaptureEngine, CaptureStats, Sink
 from engine.ingest.rejects import REASONS, Rejects
@@ -17,6 +18,8 @@ __all__ = [
     "Rejects",
     "Sink",
     "TrackReplay",
+    "iter_eve",
     "iter_tracks",
+    "read_eve",
     "read_tracks",
 ]

@@ -20,6 +20,13 @@ REASONS: dict[str, str] = {
     "not_utf8": "bytes that are not UTF-8",
     "not_json": "not JSON where JSON is due",
     "not_a_record": "JSON, but no object; or a table row with another number of cells than the header",
+    "bad_event_type": "EVE: no event_type, or one that is no plain word of at most 32 characters",
+    "broken_packet_record": "capture: bytes between packet records that are none; reading went on after them",
+    "unknown_link_type": "capture: a link layer that is not known here",
+    "no_ip_packet": "capture: a frame without IP (ARP, LLDP, …), which belongs to no flow",
+    "truncated_packet": "capture: headers reach beyond what was captured",
+    "malformed_packet": "capture: a header that contradicts itself",
+    "lost_fragment": "capture: a fragment whose first one was not captured",
     "missing_id": "no identity, or nothing of it left without control characters",
     "text_too_long": "identity, callsign, kind or cluster of more than 64 characters",
     "missing_position": "fewer than two position components",
@@ -41,7 +48,8 @@ REASONS: dict[str, str] = {
 PARSE_REASONS = frozenset(
     {
         "empty_source", "binary_source", "unknown_format", "broken_file", "document_too_large", "truncated",
-        "line_too_long", "not_utf8", "not_json", "not_a_record",
+        "line_too_long", "not_utf8", "not_json", "not_a_record", "bad_event_type", "broken_packet_record",
+        "unknown_link_type", "truncated_packet", "malformed_packet",
     }
 )  # fmt: skip
 """Reasons that speak of syntax: what `CaptureStats.parse_errors` counts."""
