@@ -9,8 +9,10 @@ from __future__ import annotations
 import logging
 import tempfile
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 
 from engine.config import Settings
@@ -27,6 +29,10 @@ SAMPLE = "tracks/switzerland.json.gz"
 
 SAMPLE_WINDOW = ("2018-08-01T09:00:00Z", "2018-08-01T13:00:00Z")
 """Its busiest four hours; they are played in a loop."""
+
+
+SILENCE_S = 600.0
+"""A recording that says nothing for longer than this is taken apart there, s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +69,30 @@ def open_feed(settings: Settings, log: EventLog) -> Feed:
     if not events.num_rows:
         reasons = ", ".join(f"{count} {reason}" for reason, count in rejects.counts.items()) or "it is empty"
         raise ValueError(f"FEED is {settings.feed!r}: no usable position in it ({reasons}); see docs/engine-ingest.md")
-    return Feed(_looped(path.stem, events, None, settings, log, rejects), f"{path.name}, replayed", False)
+    window = busiest_stretch(events)
+    source = _looped(path.stem, events, window, settings, log, rejects)
+    return Feed(source, f"{path.name}, {window[0]} to {window[1]}, replayed as if now", False)
+
+
+def busiest_stretch(events: pa.Table, silence_s: float = SILENCE_S) -> tuple[str, str]:
+    """Start and end (ISO, end excluded) of the stretch of a recording with most fixes between two long silences.
+
+    A recording of several days with hours of nothing between would, played by the clock, show nothing for hours.
+
+    Examples
+    --------
+    >>> from engine.events import FIX, event_table
+    >>> hours = [0, 1, 2, 7200, 7201, 7202, 7203]
+    >>> events = event_table([s * 1_000_000 for s in hours], FIX, ["a"] * 7, "doc", lat=[1.0] * 7, lon=[1.0] * 7)
+    >>> busiest_stretch(events)
+    ('1970-01-01T02:00:00+00:00', '1970-01-01T02:00:04+00:00')
+    """
+    time_us = np.sort(events["time"].cast(pa.int64()).to_numpy())
+    starts = np.concatenate([[0], np.flatnonzero(np.diff(time_us) > silence_s * 1e6) + 1])
+    ends = np.concatenate([starts[1:], [len(time_us)]])
+    longest = int(np.argmax(ends - starts))
+    first, last = time_us[starts[longest]], time_us[ends[longest] - 1]
+    return tuple(datetime.fromtimestamp(us * 1e-6, UTC).isoformat() for us in (first, last + 1_000_000))  # type: ignore[return-value]
 
 
 def _sample(settings: Settings, log: EventLog) -> Feed:

@@ -18,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import xarray as xr
@@ -31,7 +32,7 @@ from engine.events.queue import BoundedQueue
 from engine.events.schema import FIX
 from engine.feeds import Feed, open_feed
 from engine.frames.board import FrameBoard
-from engine.frames.field_frame import FieldFrame, compute_field_frame
+from engine.frames.field_frame import FieldFrame, carried, compute_field_frame
 from engine.frames.spec import FieldSpec
 from engine.frames.trails import TrailFold
 from engine.ingest.protocol import CaptureEngine
@@ -47,6 +48,9 @@ P = TypeVar("P")
 
 WRITE_BATCH_EVENTS = 2_000
 """Events written to the log in one transaction at most."""
+
+WRITE_RETRY_S = 1.0
+"""Wait before a batch is offered to the log again, s."""
 
 FOLD_WINDOW_S = HISTORY_S + 60.0
 """How far back of a past moment the fold starts, s: longer than the fixes shown, so that repeats are known as such."""
@@ -207,7 +211,10 @@ class Station:
 
     def field(self, grid: Grid | None = None, moment_s: float | None = None, **options: Any) -> xr.Dataset:
         """The field now or at a past moment; the grid defaults to the extent of the emitters."""
-        emitters = self.emitters(moment_s)
+        tracks = self.tracks(moment_s)
+        now = carried(tracks, tracks.age_s)
+        emitters = tracks.emitters().assign(lat=now.lat, lon=now.lon, alt_m=now.alt_m)
+        emitters = emitters[np.isfinite(now.lat) & np.isfinite(now.lon) & np.isfinite(now.alt_m)]
         return power_field(emitters, grid or _grid_around(emitters), **options)
 
     def segments(self, start_s: float, end_s: float, moment_s: float | None = None) -> Any:
@@ -247,13 +254,27 @@ class Station:
                 if self._stopping.is_set():
                     return
                 continue
+            committed = self._commit(batch)
+            if committed is not None:
+                self.bus.publish_events(committed)
+
+    def _commit(self, batch: pa.Table) -> pa.Table | None:
+        """Write a batch, again and again if the disk will not have it: meanwhile the queue fills and sources wait.
+
+        A batch that is itself wrong, which no source should emit, is given up and counted.
+        """
+        while True:
             try:
-                committed = self.log.commit(batch)
+                return self.log.commit(batch)
+            except ValueError:
+                self.write_errors += 1
+                logger.exception("%d events are not fit for the log and are given up", batch.num_rows)
+                return None
             except Exception:
                 self.write_errors += 1
-                logger.exception("%d events could not be written to the log", batch.num_rows)
-                continue
-            self.bus.publish_events(committed)
+                logger.exception("%d events could not be written; trying again", batch.num_rows)
+                if self._stopping.wait(WRITE_RETRY_S):
+                    return None
 
     def _compute(self, spec: FieldSpec, moment_s: float) -> FieldFrame:
         live = spec.moment_s is None

@@ -83,7 +83,7 @@ export function render({ model, el }) {
     if (!dragging) slider.value = Math.round(10000 * Math.min(Math.max((m - a) / (b - a), 0), 1))
     $(".moment").textContent = utc(dragging ? a + (b - a) * slider.value / 10000 : m, true) + " UTC"
     if (lost !== (word === "no answer")) { lost = word === "no answer"; document.documentElement.classList.toggle("lost", lost) }
-    const colour = { ok: "%231a7f37", warn: "%23d98e00", alarm: "%23b3261e", hold: "%23316dca", wait: "%238a97a1" }[kind]
+    const colour = { ok: "%23177331", warn: "%23d98e00", alarm: "%23b3261e", hold: "%23316dca", wait: "%238a97a1" }[kind]
     const icon = document.getElementById("favicon")
     if (icon && icon.dataset.kind !== kind) {
       icon.dataset.kind = kind

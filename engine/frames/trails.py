@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 
 from engine.geo import web_mercator
-from engine.rf.tracks import positions
+from engine.rf.tracks import MAX_EMITTERS, positions
 
 MAX_SEGMENTS = 2_000_000
 """Segments kept; beyond it the oldest half is dropped."""
@@ -84,6 +84,10 @@ class TrailFold:
             return rows[(rows[:, 4] > start_s) & (rows[:, 4] <= end_s)]
 
     def _slots_for(self, ids: list[str]) -> np.ndarray:
+        if len(self._slots) > MAX_EMITTERS:
+            # Forgetting where all were last costs each of them one segment, once in twenty thousand identities.
+            self._slots.clear()
+            self._last.fill(np.nan)
         for name in ids:
             self._slots.setdefault(name, len(self._slots))
         if len(self._slots) > len(self._last):

@@ -63,3 +63,14 @@ def test_a_batch_of_other_events_is_no_trail():
     fold = TrailFold()
     fold.apply(event_table([0, 1], "note", ["a", "a"], "test", lat=[1.0, 2.0], lon=[1.0, 2.0]))
     assert len(fold.segments(-1, 10)) == 0
+
+
+def test_any_number_of_identities_is_no_burden(monkeypatch):
+    monkeypatch.setattr("engine.frames.trails.MAX_EMITTERS", 50)
+    fold = TrailFold()
+    for k in range(40):
+        names = [f"n{k}-{i}" for i in range(10)]
+        fold.apply(fixes(names, np.full(10, k), np.full(10, 47.0), np.full(10, 8.0)))
+    assert len(fold._slots) <= 60
+    fold.apply(fixes("zz", [100, 101], [47.0, 47.1], [8.0, 8.0]))
+    assert len(fold.segments(-1, 200)) == 1
