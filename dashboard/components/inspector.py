@@ -148,9 +148,7 @@ def _prediction_html(frame: FieldFrame, i: int) -> str:
         f"<h4>Prediction, {frame.spec.forecast_s:g} s ahead</h4><dl>"
         + _row("position", _place(frame.ahead.lat[i], frame.ahead.lon[i]), "Where the tracking filter expects it.")
         + _row("90 % ellipse", f"± {_length(float(a))} × {_length(float(b))}", "Semi-axes of the claimed 90 % ellipse.")
-        + _row(
-            "long axis", _number(float(bearing) % 180, ".0f", "°"), "Direction of the long axis from north."
-        )
+        + _row("long axis", _number(float(bearing) % 180, ".0f", "°"), "Direction of the long axis from north.")
         + "</dl>"
     )
 
