@@ -140,3 +140,13 @@ def neighbour_slots(edges, edge_head, next_of_edge, node, alive, size):
                 at += 1
             row = next_of_edge[row]
     return out
+
+
+@numba.njit(cache=True, nogil=True)
+def strength(edge, node, alive, weights, n_nodes):
+    """Sum, for each node, of the weights of its hyperedges."""
+    out = np.zeros(n_nodes)
+    for row in range(edge.size):
+        if alive[row]:
+            out[node[row]] += weights[edge[row]]
+    return out

@@ -395,6 +395,6 @@ class Hypergraph(Store):
 
     def _strength(self) -> NDArray[np.float64]:
         rows = self._incidences
-        alive = rows["alive"] == 1
-        sums = np.bincount(rows["node"][alive], self._weights()[rows["edge"][alive]], self._nodes.columns.n)
-        return sums.astype(np.float64, copy=False)
+        return _measure_kernel.strength(
+            rows["edge"], rows["node"], rows["alive"], self._weights(), self._nodes.columns.n
+        )
