@@ -1,8 +1,10 @@
 """Runs of the simulation hunt: parameters and identity, solver, artifacts, metrics and their validation."""
 
+from engine.runs.artifact import read_artifact, read_checkpoint, write_artifact, write_checkpoint
 from engine.runs.identity import canonical_json, run_id
 from engine.runs.params import RunParams
 from engine.runs.solver import Cancelled, Checkpoint, Diverged, Progress, simulate, simulate_batch
+from engine.runs.validator import validate, write_provenance
 
 __all__ = [
     "Cancelled",
@@ -11,7 +13,13 @@ __all__ = [
     "Progress",
     "RunParams",
     "canonical_json",
+    "read_artifact",
+    "read_checkpoint",
     "run_id",
     "simulate",
     "simulate_batch",
+    "validate",
+    "write_artifact",
+    "write_checkpoint",
+    "write_provenance",
 ]

@@ -99,8 +99,9 @@ def spectral_peaks(wavenumber: Array, power: Array, count: int, floor: float = 0
     """Wavenumbers of the most prominent peaks of a radial spectrum.
 
     A peak is a local maximum of ln power over the rings 1, 2, …: higher than its neighbours on both sides. Ring 0 is
-    the mean and ring 1 the box, so that the first ring that can be a peak is the second. Taken are the `count` peaks of greatest prominence in
-    ln power; the place of each is that of the parabola through it and its two neighbours.
+    the mean and ring 1 the box, so that the first ring that can be a peak is the second. Taken are the `count`
+    peaks of greatest prominence in ln power; the place of each is the top of the parabola through it and its two
+    neighbours.
 
     Parameters
     ----------
