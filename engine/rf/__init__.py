@@ -7,6 +7,8 @@ from engine.rf.field import power_field
 from engine.rf.forecast import forecast
 from engine.rf.grid import Grid
 from engine.rf.propagation import MODELS
+from engine.rf.tdoa import crlb_tdoa, locate_tdoa
+from engine.rf.tdoa_field import gdop_field
 from engine.rf.tracks import TrackFold, Tracks
 
-__all__ = ["MODELS", "Grid", "TrackFold", "Tracks", "forecast", "power_field"]
+__all__ = ["MODELS", "Grid", "TrackFold", "Tracks", "crlb_tdoa", "forecast", "gdop_field", "locate_tdoa", "power_field"]

@@ -26,6 +26,7 @@ from engine.rf._tdoa_fit import (
     TOO_FEW,
     cost_at,
     distance2,
+    external_reliability,
     fit,
     holds_covariance,
     inverse,
@@ -36,6 +37,15 @@ from engine.rf._tdoa_start import closed_form
 
 RIVALS = 4
 """Distinct minima that are kept of one fix."""
+
+MARGIN = 8.0
+"""Standard deviations of height by which a minimum must be outside the allowed range to be no rival."""
+
+STRETCH = (0.2, 5.0)
+"""Multiples of a position's distance from the sensors' middle at which rivals are looked for."""
+
+RING = (0.5, 2.5)
+"""Distances from the sensors' middle, in typical sensor distances, of starts where the closed form fails."""
 
 FAR = 1e3
 """Typical sensor distances from their middle beyond which a position is given up."""
@@ -113,56 +123,89 @@ def _keep(found, costs, n, x, cost, a):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _try(start, found, costs, n, s, rho, w, m, tie, low_m, high_m, far, r, u, a, g, step, trial, x, outside):
-    """Descend from a start; returns how many minima are known now, and whether it ended at a forbidden height."""
+def _try(start, found, costs, state, s, rho, w, m, tie, far, r, u, a, g, step, trial, x):
+    """Descend from a start; `state` holds how many minima are known, and the least squares of a lost descent."""
     if not math.isfinite(start[0] + start[1] + start[2]):
-        return n, outside
+        return
     x[0], x[1], x[2] = start[0], start[1], start[2]
     cost, converged = fit(x, s, rho, w, m, tie, far, r, u, a, g, step, trial)
-    if not converged:
-        return n, outside
-    if low_m > -math.inf or high_m < math.inf:
-        height, _, _, _ = height_and_normal(tie[0] + x[0], tie[1] + x[1], tie[2] + x[2])
-        if not low_m <= height <= high_m:
-            return n, True
-    return _keep(found, costs, n, x, cost, a), outside
+    if converged:
+        state[0] = _keep(found, costs, int(state[0]), x, cost, a)
+    else:
+        state[1] = min(state[1], cost)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _search(s, rho, w, m, tie, low_m, high_m, limit, spread, v_scatter, k_thin, n4, v4, rhs, starts, found, costs,
-            r, u, a, g, step, trial, x):  # fmt: skip
-    """All the minima that the closed form, its mirror image and, where those fail, a ring of starts lead to."""
-    far = FAR * spread
-    n, outside = 0, False
+def _closed_form(s, rho, m, tie, spread, n4, v4, rhs, starts, ranges, trial):
+    """Both starts of the closed form; with a tied height each by the earth's curvature at its own range."""
     tied = tie[4] > 0.0
-    guess = closed_form(s, rho, m, tie, tied, tie[3], spread, spread, n4, v4, rhs, starts)
-    if tied:
-        closed_form(s, rho, m, tie, tied, tie[3], guess, spread, n4, v4, rhs, starts)
-    for k in range(2):
-        n, outside = _try(starts[k], found, costs, n, s, rho, w, m, tie, low_m, high_m, far, r, u, a, g, step, trial,
-                          x, outside)  # fmt: skip
-    if n > 0:
+    closed_form(s, rho, m, tie, tied, tie[3], spread, spread, n4, v4, rhs, starts, ranges)
+    if not tied:
+        return
+    first, second = ranges[0], ranges[1]
+    for _ in range(2):
+        closed_form(s, rho, m, tie, tied, tie[3], first, spread, n4, v4, rhs, starts, ranges)
+        first = ranges[0]
+    trial[0], trial[1], trial[2] = starts[0, 0], starts[0, 1], starts[0, 2]
+    for _ in range(2):
+        closed_form(s, rho, m, tie, tied, tie[3], second, spread, n4, v4, rhs, starts, ranges)
+        second = ranges[1]
+    starts[0, 0], starts[0, 1], starts[0, 2] = trial[0], trial[1], trial[2]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _search(s, rho, w, m, tie, dof, limit, spread, axes, k_thin, n4, v4, rhs, starts, ranges, found, costs, state,
+            r, u, a, g, step, trial, x):  # fmt: skip
+    """Fill `found` with the minima that the closed form, its images and, where those fail, a ring of starts lead to."""
+    far = FAR * spread
+    state[0], state[1] = 0.0, math.inf
+    _closed_form(s, rho, m, tie, spread, n4, v4, rhs, starts, ranges, trial)
+    _try(starts[0], found, costs, state, s, rho, w, m, tie, far, r, u, a, g, step, trial, x)
+    _try(starts[1], found, costs, state, s, rho, w, m, tie, far, r, u, a, g, step, trial, x)
+    if state[0] > 0.0:
         # Sensors near to one plane see a position and its mirror image almost alike.
-        across = 0.0
+        across = found[0, 0] * axes[0, k_thin] + found[0, 1] * axes[1, k_thin] + found[0, 2] * axes[2, k_thin]
         for i in range(3):
-            across += found[0, i] * v_scatter[i, k_thin]
-        for i in range(3):
-            starts[0, i] = found[0, i] - 2.0 * across * v_scatter[i, k_thin]
-        n, outside = _try(starts[0], found, costs, n, s, rho, w, m, tie, low_m, high_m, far, r, u, a, g, step, trial,
-                          x, outside)  # fmt: skip
-    if n == 0 or costs[0] > limit:
-        for reach in (0.5, 2.5):
+            starts[0, i] = found[0, i] - 2.0 * across * axes[i, k_thin]
+        _try(starts[0], found, costs, state, s, rho, w, m, tie, far, r, u, a, g, step, trial, x)
+        if dof <= 1:
+            # With little to spare a rival may lie nearer or farther along the same hyperbolas.
+            for stretch in STRETCH:
+                for i in range(3):
+                    starts[0, i] = stretch * found[0, i]
+                _try(starts[0], found, costs, state, s, rho, w, m, tie, far, r, u, a, g, step, trial, x)
+    if state[0] == 0.0 or costs[0] > limit:
+        for reach in RING:
             for k in range(3):
                 for side in (-1.0, 1.0):
                     for i in range(3):
-                        starts[0, i] = side * reach * spread * v_scatter[i, k]
-                    n, outside = _try(starts[0], found, costs, n, s, rho, w, m, tie, low_m, high_m, far, r, u, a, g,
-                                      step, trial, x, outside)  # fmt: skip
-    return n, outside
+                        starts[0, i] = side * reach * spread * axes[i, k]
+                    _try(starts[0], found, costs, state, s, rho, w, m, tie, far, r, u, a, g, step, trial, x)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _judge(x, n, costs, found, s, rho, w, m, tie, limit, cov, a, m3, v3, r, trial):
+def _drop_forbidden(found, costs, n, s, w, m, tie, low_m, high_m, r, u, a, g, m3, v3, cov):
+    """Take out minima whose height, with all its uncertainty, is outside the range; returns how many stay."""
+    if low_m == -math.inf and high_m == math.inf:
+        return n
+    stay = 0
+    for k in range(n):
+        normal_equations(found[k], s, w, m, tie, r, u, a, g)
+        height, nx, ny, nz = height_and_normal(tie[0] + found[k, 0], tie[1] + found[k, 1], tie[2] + found[k, 2])
+        margin = 0.0
+        if inverse(a, m3, v3, cov):
+            up = cov[0, 0] * nx * nx + cov[1, 1] * ny * ny + cov[2, 2] * nz * nz
+            up += 2.0 * (cov[0, 1] * nx * ny + cov[0, 2] * nx * nz + cov[1, 2] * ny * nz)
+            margin = MARGIN * math.sqrt(max(up, 0.0))
+        if low_m - margin <= height <= high_m + margin:
+            costs[stay] = costs[k]
+            found[stay, :] = found[k]
+            stay += 1
+    return stay
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _judge(x, n, lost_cost, costs, s, rho, w, m, tie, low_m, high_m, limit, spread, cov, a, m3, v3, r, trial):
     """Code of the best minimum, whose information matrix is `a`."""
     cost = costs[0]
     if not inverse(a, m3, v3, cov):
@@ -173,17 +216,23 @@ def _judge(x, n, costs, found, s, rho, w, m, tie, limit, cov, a, m3, v3, r, tria
         return BAD_GEOMETRY
     if cost > limit:
         return INCONSISTENT
+    # A descent that was lost, mostly towards infinity, has seen positions at least as good as where it ended.
+    if lost_cost - cost < AMBIGUITY:
+        return AMBIGUOUS
     for k in range(1, n):
         if costs[k] - cost < AMBIGUITY:
             return AMBIGUOUS
-    if not holds_covariance(x, s, rho, w, m, tie, cost, m3, v3, r, trial):
+    height, _, _, _ = height_and_normal(tie[0] + x[0], tie[1] + x[1], tie[2] + x[2])
+    if not low_m <= height <= high_m:
+        return OUTSIDE
+    if not holds_covariance(x, s, rho, w, m, tie, cost, spread, m3, v3, r, trial):
         return BELOW_THRESHOLD
     return OK
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _block(first, stop, sensors, rho_m, weight, tie_alt_m, tie_weight, low_m, high_m, limits,
-           position, covariance, gdop, cost, dof, code, residual):  # fmt: skip
+           position, covariance, gdop, reliability, cost, dof, code, residual):  # fmt: skip
     """Fixes `first` to `stop`, with scratch of their own."""
     most = rho_m.shape[1]
     s, u = np.empty((3, most)), np.empty((3, most))
@@ -191,7 +240,7 @@ def _block(first, stop, sensors, rho_m, weight, tie_alt_m, tie_weight, low_m, hi
     tie, origin = np.zeros(5), np.empty(3)
     n4, v4, rhs, starts = np.empty((4, 4)), np.empty((4, 4)), np.empty(4), np.empty((2, 3))
     m3, v3, scatter, cov = np.empty((3, 3)), np.empty((3, 3)), np.empty((3, 3)), np.empty((3, 3))
-    found, costs = np.empty((RIVALS, 3)), np.empty(RIVALS)
+    found, costs, ranges, state = np.empty((RIVALS, 3)), np.empty(RIVALS), np.empty(2), np.empty(2)
     a, g, step, trial, x = np.empty(6), np.empty(3), np.empty(3), np.empty(3), np.empty(3)
     untied = np.zeros(5)
     for fix in range(first, stop):
@@ -211,10 +260,15 @@ def _block(first, stop, sensors, rho_m, weight, tie_alt_m, tie_weight, low_m, hi
             code[fix] = BAD_GEOMETRY
             continue
         limit = limits[dof[fix]]
-        n, outside = _search(s, rho, w, m, tie, low_m, high_m, limit, spread, scatter, _thinnest(m3), n4, v4, rhs,
-                             starts, found, costs, r, u, a, g, step, trial, x)  # fmt: skip
+        _search(s, rho, w, m, tie, dof[fix], limit, spread, scatter, _thinnest(m3), n4, v4, rhs, starts, ranges, found,
+                costs, state, r, u, a, g, step, trial, x)  # fmt: skip
+        n = int(state[0])
         if n == 0:
-            code[fix] = OUTSIDE if outside else NOT_CONVERGED
+            code[fix] = NOT_CONVERGED
+            continue
+        n = _drop_forbidden(found, costs, n, s, w, m, tie, low_m, high_m, r, u, a, g, m3, v3, cov)
+        if n == 0:
+            code[fix] = OUTSIDE
             continue
         x[:] = found[0]
         cost[fix] = cost_at(x, s, rho, w, m, tie, r)
@@ -227,15 +281,18 @@ def _block(first, stop, sensors, rho_m, weight, tie_alt_m, tie_weight, low_m, hi
         if inverse(a, m3, v3, cov):
             gdop[fix] = math.sqrt(cov[0, 0] + cov[1, 1] + cov[2, 2])
         normal_equations(x, s, w, m, tie, r, u, a, g)
-        code[fix] = _judge(x, n, costs, found, s, rho, w, m, tie, limit, cov, a, m3, v3, r, trial)
+        code[fix] = _judge(
+            x, n, state[1], costs, s, rho, w, m, tie, low_m, high_m, limit, spread, cov, a, m3, v3, r, trial
+        )
         if code[fix] == OK:
             position[fix] = origin + x
             covariance[fix] = cov
+            reliability[fix] = external_reliability(u, w, m, cov, limit)
 
 
 @njit(cache=True, nogil=True, parallel=True)
 def locate_batch(sensors, rho_m, weight, tie_alt_m, tie_weight, low_m, high_m, limits,
-                 position, covariance, gdop, cost, dof, code, residual, blocks):  # fmt: skip
+                 position, covariance, gdop, reliability, cost, dof, code, residual, blocks):  # fmt: skip
     """Positions of n fixes from range differences at up to M sensors.
 
     Parameters
@@ -252,12 +309,12 @@ def locate_batch(sensors, rho_m, weight, tie_alt_m, tie_weight, low_m, high_m, l
         Heights between which a position may lie.
     limits : float64, shape (M,)
         Largest weighted squares that are still consistent, by degrees of freedom.
-    position, covariance, gdop, cost, dof, code, residual
-        Results: (n, 3), (n, 3, 3), (n,), (n,), int32 (n,), int8 (n,), (n, M); filled with NaN before.
+    position, covariance, gdop, reliability, cost, dof, code, residual
+        Results: (n, 3), (n, 3, 3), (n,), (n,), (n,), int32 (n,), int8 (n,), (n, M); filled with NaN before.
     blocks : int
         Number of pieces that threads take.
     """
     n = rho_m.shape[0]
     for b in prange(blocks):
         _block(b * n // blocks, (b + 1) * n // blocks, sensors, rho_m, weight, tie_alt_m, tie_weight, low_m, high_m,
-               limits, position, covariance, gdop, cost, dof, code, residual)  # fmt: skip
+               limits, position, covariance, gdop, reliability, cost, dof, code, residual)  # fmt: skip

@@ -24,11 +24,22 @@ MAX_STEPS = 60
 DECREMENT = 1e-12
 """A step that would lower the weighted squares by less is the end: a millionth of a standard deviation."""
 
-PROBES = (3.0, 6.0)
+ROUNDING = 1e-6
+"""A step that promises less than this and gives nothing is at the minimum: a thousandth of a standard deviation."""
+
+PROBES = (3.0, 10.0)
 """Standard deviations at which the squares are compared with the quadratic that a covariance stands for."""
 
 PROBE_LEAST = 0.4
 """Share of the quadratic's rise that must be there at a probe; see docs/engine-rf-tdoa.md for how it was set."""
+
+VALLEY = 1.0 / 25.0
+"""Largest standard deviation as a share of the distance to the sensors at which valleys count as straight.
+
+Far from the sensors the squares have a valley along the range, curved like a hyperbola: probes along a
+straight axis leave it and see walls. At a twenty-fifth, ten standard deviations along it rise by half of
+what they should, 1 / (1 + 10/25)^2.
+"""
 
 AMBIGUITY = 30.0
 """A second position whose squares are larger by less than this is a rival: odds below 3 million to 1."""
@@ -91,10 +102,26 @@ def _accumulate(a, g, hx, hy, hz, w, r):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _advance(x, step, tie, trial):
+    """Go a step from `x`; where the height is tied the step is as level as it was meant, along the earth's curve.
+
+    A straight step would leave a well-known height by its square over the earth's diameter, and a
+    descent could only crawl.
+    """
+    trial[0], trial[1], trial[2] = x[0] + step[0], x[1] + step[1], x[2] + step[2]
+    if tie[4] > 0.0:
+        height, nx, ny, nz = height_and_normal(tie[0] + x[0], tie[1] + x[1], tie[2] + x[2])
+        meant = height + nx * step[0] + ny * step[1] + nz * step[2]
+        height, nx, ny, nz = height_and_normal(tie[0] + trial[0], tie[1] + trial[1], tie[2] + trial[2])
+        rise = meant - height
+        trial[0], trial[1], trial[2] = trial[0] + rise * nx, trial[1] + rise * ny, trial[2] + rise * nz
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def fit(x, s, rho, w, m, tie, far, r, u, a, g, step, trial):
     """Levenberg–Marquardt from `x` (moved to the minimum); returns (weighted squares, converged).
 
-    Beyond `far` from the origin nothing is determined any more: not converged, with NaN squares.
+    Beyond `far` from the origin nothing is determined any more: not converged, with the squares there.
     """
     cost = cost_at(x, s, rho, w, m, tie, r)
     damping = 1e-4
@@ -107,10 +134,13 @@ def fit(x, s, rho, w, m, tie, far, r, u, a, g, step, trial):
                 # Less than rounding of the squares themselves is no gain either.
                 if damping <= 1e-3 and gain <= DECREMENT + 1e-14 * cost:
                     return cost, True
-                trial[0], trial[1], trial[2] = x[0] + step[0], x[1] + step[1], x[2] + step[2]
+                _advance(x, step, tie, trial)
                 lower = cost_at(trial, s, rho, w, m, tie, r)
                 if lower <= cost:
                     break
+                # So close to the minimum the squares differ by rounding only.
+                if damping <= 1.0 and gain <= ROUNDING:
+                    return cost, True
             if damping > 1e12:
                 return cost, False
             damping = max(damping * 8.0, 1e-6)
@@ -118,7 +148,7 @@ def fit(x, s, rho, w, m, tie, far, r, u, a, g, step, trial):
         cost = lower
         damping *= 0.05
         if not x[0] * x[0] + x[1] * x[1] + x[2] * x[2] < far * far:
-            return math.nan, False
+            return cost, False
     return cost, False
 
 
@@ -151,9 +181,7 @@ def _unpack(a, m3):
 def distance2(a, x, y):
     """Squared distance of two positions in standard deviations of the information matrix `a`."""
     dx, dy, dz = x[0] - y[0], x[1] - y[1], x[2] - y[2]
-    return (
-        a[0] * dx * dx + a[3] * dy * dy + a[5] * dz * dz + 2.0 * (a[1] * dx * dy + a[2] * dx * dz + a[4] * dy * dz)
-    )
+    return a[0] * dx * dx + a[3] * dy * dy + a[5] * dz * dz + 2.0 * (a[1] * dx * dy + a[2] * dx * dz + a[4] * dy * dz)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -166,12 +194,15 @@ def nearest_sensor_m(x, s, m):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def holds_covariance(x, s, rho, w, m, tie, cost, m3, v3, r, trial):
+def holds_covariance(x, s, rho, w, m, tie, cost, spread, m3, v3, r, trial):
     """Whether the squares rise around `x` as the covariance says, along each of its axes and both ways.
 
     Where they do not, the position lies below the threshold: noise moves it by more than the
     linearised equations know, and no solver meets the Cramér–Rao bound.
     """
+    away = math.sqrt(x[0] * x[0] + x[1] * x[1] + x[2] * x[2]) + spread
+    if (VALLEY * away) ** 2 * min(m3[0, 0], m3[1, 1], m3[2, 2]) < 1.0:
+        return False
     for probe in PROBES:
         for k in range(3):
             sd = probe / math.sqrt(m3[k, k])
@@ -181,3 +212,29 @@ def holds_covariance(x, s, rho, w, m, tie, cost, m3, v3, r, trial):
                 if not cost_at(trial, s, rho, w, m, tie, r) - cost >= PROBE_LEAST * probe * probe:
                     return False
     return True
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def external_reliability(u, w, m, cov, limit):
+    """Largest shift of the position, in its own standard deviations, that one wrong arrival causes unnoticed.
+
+    An error of sensor i shows in the residuals by its redundancy: 1 less its leverage. What passes the
+    test of residuals with a margin of three standard deviations moves the position by the rest (Baarda
+    1968). Infinite where a sensor cannot be checked at all. `u` holds directions from the sensors.
+    """
+    total = ux = uy = uz = 0.0
+    for i in range(m):
+        total += w[i]
+        ux, uy, uz = ux + w[i] * u[0, i], uy + w[i] * u[1, i], uz + w[i] * u[2, i]
+    ux, uy, uz = ux / total, uy / total, uz / total
+    worst = 0.0
+    for i in range(m):
+        hx, hy, hz = u[0, i] - ux, u[1, i] - uy, u[2, i] - uz
+        pull = cov[0, 0] * hx * hx + cov[1, 1] * hy * hy + cov[2, 2] * hz * hz
+        pull += 2.0 * (cov[0, 1] * hx * hy + cov[0, 2] * hx * hz + cov[1, 2] * hy * hz)
+        pull *= w[i]
+        redundancy = 1.0 - pull - w[i] / total
+        if not redundancy > 1e-9:
+            return math.inf
+        worst = max(worst, pull / redundancy)
+    return (math.sqrt(limit) + 3.0) * math.sqrt(worst)

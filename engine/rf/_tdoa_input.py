@@ -31,7 +31,9 @@ def checked_sensors(sensors_ecef_m: ArrayLike, n: int | None) -> Array:
     if sensors.ndim != 3 or sensors.shape[2] != 3 or sensors.shape[1] < 1:
         raise ValueError(f"sensors_ecef_m has shape {np.shape(sensors_ecef_m)}; (M, 3) or (N, M, 3) is needed")
     if n is not None and len(sensors) not in (1, n):
-        raise ValueError(f"sensors_ecef_m has shape {sensors.shape}; sensors of {n} fixes are needed, or of one for all")
+        raise ValueError(
+            f"sensors_ecef_m has shape {sensors.shape}; sensors of {n} fixes are needed, or of one for all"
+        )
     return sensors
 
 

@@ -20,6 +20,9 @@ from engine.geo import WGS84_A_M
 from engine.rf._ellipsoid import height_and_normal
 from engine.rf._small_matrices import jacobi_eigen
 
+DISTANT = 5.0
+"""Typical sensor distances beyond which the range is poorly known and its sign may be noise."""
+
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _add_row(n4, rhs, r0, r1, r2, r3, right):
@@ -44,11 +47,12 @@ def _height_row(n4, rhs, s, origin, tie_alt_m, scale, r_guess):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def closed_form(s, rho, m, origin, tied, tie_alt_m, r_guess, scale, n4, v4, rhs, starts):
-    """Two starting points, relative to `origin`, into the rows of `starts`; returns the range R of the first.
+def closed_form(s, rho, m, origin, tied, tie_alt_m, r_guess, scale, n4, v4, rhs, starts, ranges):
+    """Two starting points, relative to `origin`, into the rows of `starts`, the one nearer to sensor 0 first.
 
     A start whose range to sensor 0 would be negative lies on the wrong branch of the hyperbolas; its
-    row is NaN, unless both do.
+    row is NaN, unless both do. One that is far away besides stands for a direction: noise has carried
+    it through infinity to the other side, and it is brought back.
 
     Parameters
     ----------
@@ -64,8 +68,8 @@ def closed_form(s, rho, m, origin, tied, tie_alt_m, r_guess, scale, n4, v4, rhs,
         Typical distance between sensors, m.
     n4, v4, rhs : float64, shapes (4, 4), (4, 4), (4,)
         Scratch.
-    starts : float64, shape (2, 3)
-        Result.
+    starts, ranges : float64, shapes (2, 3) and (2,)
+        Results, m.
     """
     n4[:] = 0.0
     rhs[:] = 0.0
@@ -98,15 +102,14 @@ def closed_form(s, rho, m, origin, tied, tie_alt_m, r_guess, scale, n4, v4, rhs,
     q = -(qb + root) if qb >= 0.0 else -(qb - root)
     t0 = q / qa if qa != 0.0 else 0.0
     t1 = qc / q if q != 0.0 else t0
-    both_wrong = y3 + t0 * v3 < 0.0 and y3 + t1 * v3 < 0.0
-    first = math.nan
+    if y3 + t0 * v3 > y3 + t1 * v3:
+        t0, t1 = t1, t0
+    both_wrong = y3 + t1 * v3 < 0.0
     for k in range(2):
         t = t0 if k == 0 else t1
         distance = (y3 + t * v3) * scale
-        right = distance >= 0.0 or both_wrong
-        starts[k, 0] = s[0, 0] + (y0 + t * v0) * scale if right else math.nan
-        starts[k, 1] = s[1, 0] + (y1 + t * v1) * scale if right else math.nan
-        starts[k, 2] = s[2, 0] + (y2 + t * v2) * scale if right else math.nan
-        if right and not abs(first) <= abs(distance):
-            first = distance
-    return abs(first)
+        sign = 1.0 if distance >= 0.0 or both_wrong else (-1.0 if distance < -DISTANT * scale else math.nan)
+        starts[k, 0] = s[0, 0] + sign * (y0 + t * v0) * scale
+        starts[k, 1] = s[1, 0] + sign * (y1 + t * v1) * scale
+        starts[k, 2] = s[2, 0] + sign * (y2 + t * v2) * scale
+        ranges[k] = abs(distance)

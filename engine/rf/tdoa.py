@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
@@ -48,6 +47,9 @@ REASONS = {
 """What the variable `reason` may say, by code; docs/engine-rf-tdoa.md explains each."""
 
 _WORDS = np.array([REASONS[code] for code in range(len(REASONS))])
+
+SPEED_IN_AIR_M_S = SPEED_OF_LIGHT_M_S / 1.000315
+"""Speed of radio waves near the ground, m/s: refractivity 315 (ITU-R P.453-14, section 1.2)."""
 
 CONSISTENCY_P = 1e-4
 """Share of sound fixes that the test of residuals may reject."""
@@ -107,7 +109,9 @@ def locate_tdoa(
         On `fix` (N), `axis` (x, y, z) and `sensor` (M): `position_ecef_m`, `lat`, `lon` (degrees),
         `alt_m`, `covariance_m2` (fix, axis, axis_b), all NaN unless `ok`; `ok` (bool), `reason`
         (a value of `REASONS`); `gdop` (standard deviation of the position for ranges of standard
-        deviation 1, all sensors alike and the height not tied); `ellipse_major_m`, `ellipse_minor_m`
+        deviation 1, all sensors alike and the height not tied); `external_reliability` (standard
+        deviations by which one wrong arrival can shift the position and pass the test of residuals;
+        infinite where nothing is left over to check with); `ellipse_major_m`, `ellipse_minor_m`
         (standard deviations, m) and `ellipse_azimuth_deg` (major axis, from north to east) in the
         horizontal plane; `chi2` and `dof` (weighted squares of the residuals, and how many of them
         were free); `residual_s` (fix, sensor), arrival time measured less computed.
@@ -141,13 +145,14 @@ def locate_tdoa(
     # With no degree of freedom nothing can contradict; what is left is rounding.
     limits = np.concatenate([[1.0], chi2.isf(consistency_p, np.arange(1, most + 1))])
     position, covariance = np.full((n, 3), np.nan), np.full((n, 3, 3), np.nan)
-    gdop, cost, residual = np.full(n, np.nan), np.full(n, np.nan), np.full((n, most), np.nan)
+    gdop, reliability, cost = np.full(n, np.nan), np.full(n, np.nan), np.full(n, np.nan)
+    residual = np.full((n, most), np.nan)
     dof, code = np.zeros(n, np.int32), np.zeros(n, np.int8)
     locate_batch(
-        sensors, rho_m, weight, tie_alt_m, tie_weight, low_m, high_m, limits, position, covariance, gdop, cost, dof,
-        code, residual, max(1, n // BLOCK),
+        sensors, rho_m, weight, tie_alt_m, tie_weight, low_m, high_m, limits, position, covariance, gdop, reliability,
+        cost, dof, code, residual, max(1, n // BLOCK),
     )  # fmt: skip
-    return _fixes(position, covariance, gdop, cost, dof, code, residual / speed)
+    return _fixes(position, covariance, gdop, reliability, cost, dof, code, residual / speed)
 
 
 def crlb_tdoa(
@@ -278,7 +283,14 @@ def _ellipse(covariance_m2: Array, lat: Array, lon: Array) -> tuple[Array, Array
 
 
 def _fixes(
-    position: Array, covariance: Array, gdop: Array, cost: Array, dof: Any, code: Any, residual_s: Array
+    position: Array,
+    covariance: Array,
+    gdop: Array,
+    reliability: Array,
+    cost: Array,
+    dof: Any,
+    code: Any,
+    residual_s: Array,
 ) -> xr.Dataset:
     """Label a batch."""
     lat, lon, alt = ecef_to_geodetic(*position.T)
@@ -294,15 +306,21 @@ def _fixes(
             "lon": ("fix", lon, {"units": "degrees_east"}),
             "alt_m": ("fix", alt, {**metres, "standard_name": "height_above_reference_ellipsoid"}),
             "gdop": ("fix", gdop, {"units": "1", "long_name": "geometric dilution of precision"}),
+            "external_reliability": (
+                "fix",
+                reliability,
+                {"units": "1", "long_name": "shift by one unnoticed wrong arrival"},
+            ),
             "ellipse_major_m": ("fix", major, {**metres, "long_name": "standard deviation along the major axis"}),
             "ellipse_minor_m": ("fix", minor, {**metres, "long_name": "standard deviation along the minor axis"}),
             "ellipse_azimuth_deg": ("fix", azimuth, {**degrees, "long_name": "major axis from north to east"}),
             "chi2": ("fix", cost, {"units": "1", "long_name": "weighted squares of the residuals"}),
             "dof": ("fix", dof, {"units": "1", "long_name": "degrees of freedom of chi2"}),
-            "residual_s": (("fix", "sensor"), residual_s, {"units": "s", "long_name": "arrival measured less computed"}),
+            "residual_s": (
+                ("fix", "sensor"),
+                residual_s,
+                {"units": "s", "long_name": "arrival measured less computed"},
+            ),
         },
         coords={"axis": ["x", "y", "z"], "axis_b": ["x", "y", "z"]},
     )
-
-
-__all__ = ["CONSISTENCY_P", "REASONS", "crlb_tdoa", "locate_tdoa", "locate_tdoa_gradient_descent", "warm"]
