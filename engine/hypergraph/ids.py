@@ -73,10 +73,14 @@ def encode_ids(values: Any, name: str) -> EncodedIds:
     codes = None
     if len(array) > MANY and (pa.types.is_integer(array.type) or pa.types.is_large_string(array.type)):
         # Arrow finds the distinct ids of a long column twice as fast as the table below could.
-        array = array.dictionary_encode()
-    if isinstance(array, pa.DictionaryArray):
         _refuse_missing(array, name)
+        array = array.dictionary_encode()
         codes, array = array.indices.to_numpy(zero_copy_only=False).astype(np.int64), array.dictionary
+    elif isinstance(array, pa.DictionaryArray):
+        _refuse_missing(array, name)
+        # Of the categories given only those that occur are ids, and in order of appearance.
+        codes, used = pd.factorize(array.indices.to_numpy(zero_copy_only=False))
+        array = array.dictionary.take(pa.array(used))
         _refuse_missing(array, name)
     elif array.null_count:
         _refuse_missing(array, name)
