@@ -80,9 +80,10 @@ def from_document(document: dict[str, Any]) -> HifTables:
     network_type = document.get("network-type", "undirected")
     if network_type not in NETWORK_TYPES:
         raise ValueError(f"network-type is {network_type!r}; it must be one of {', '.join(NETWORK_TYPES)}")
-    metadata = document.get("metadata") or {}
-    if not isinstance(metadata, dict):
-        raise ValueError(f"metadata is a {type(metadata).__name__}; it must be an object")
+    metadata = _object(document, "metadata", "the document")
+    for name in ("decay_per_s", "now_s", "clock_s"):
+        if name in metadata and not _number(metadata[name]):
+            raise ValueError(f"metadata has {name!r} {metadata[name]!r}; it must be a number")
     tables = {name: [_row(name[:-1], r, i) for i, r in enumerate(document.get(name) or ())] for name in NAMES}
     incidences = []
     for i, record in enumerate(document["incidences"]):
@@ -106,6 +107,15 @@ def _number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
+def _object(record: dict[str, Any], name: str, where: str) -> dict[str, Any]:
+    value = record.get(name)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise ValueError(f"{name!r} of {where} is a {type(value).__name__}; it must be an object")
+    return value
+
+
 def _check(record: Any, ids: tuple[str, ...], where: str, i: int) -> None:
     for name in ids:
         value = record.get(name) if isinstance(record, dict) else None
@@ -119,7 +129,7 @@ def _row(name: str, record: Any, i: int) -> dict[str, Any]:
     row: dict[str, Any] = {name: record[name], "weight": record.get("weight")}
     if row["weight"] is not None and not _number(row["weight"]):
         raise ValueError(f"{name}s[{i}] has 'weight' {row['weight']!r}; it must be a number")
-    attrs = {**(record.get("attr") or {}), **(record.get("attrs") or {})}
+    attrs = {**_object(record, "attr", f"{name}s[{i}]"), **_object(record, "attrs", f"{name}s[{i}]")}
     for key in TEXTS:
         if isinstance(attrs.get(key), str):
             row[key] = attrs.pop(key)
