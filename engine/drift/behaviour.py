@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from itertools import pairwise
 from typing import ClassVar, Literal
-from zlib import crc32
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +19,7 @@ import pyarrow as pa
 from engine.drift.clusters import MAX_CLUSTERS, ClusterMonitor
 from engine.drift.divergence import js_distance, js_test
 from engine.drift.metric import Limit, Transition
+from engine.events.payload import payload_columns
 
 Label = Literal["STABLE", "DRIFTING", "SNAPPING", "OSCILLATING"]
 
@@ -137,8 +138,8 @@ def _assign(told: np.ndarray, alpha: float) -> tuple[list[int], list[np.ndarray]
         best, least = -1, math.inf
         for state, pool in enumerate(pools):
             distance, floor = js_test(window, pool, alpha)
-            if distance <= floor and distance / floor < least:
-                best, least = state, distance / floor
+            if distance <= floor and distance - floor < least:
+                best, least = state, distance - floor
         if best < 0:
             best = len(pools)
             pools.append(np.zeros_like(window))
@@ -197,6 +198,7 @@ class BehaviourMonitor(ClusterMonitor):
         if not features or "timing" in features:
             raise ValueError(f"features are {list(features)}; payload keys are needed, and 'timing' is there anyway")
         self.features = (*features, "timing")
+        self._types: dict[str, type] = dict.fromkeys(features, str)
         self._counts = np.zeros((len(self.features), WINDOWS, max_clusters, CATEGORIES), np.float32)
         self._last_s = np.full(max_clusters, np.nan)
         self._window: int | None = None
@@ -204,11 +206,16 @@ class BehaviourMonitor(ClusterMonitor):
 
     def _columns(self, events: pa.Table) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         names = self.features[:-1]
-        columns, texts = self._cluster_columns(events, dict.fromkeys(names, str))
-        numbers = {name for name in names if not any(value is not None for value in texts[name])}
-        if numbers:  # ports are numbers in some payloads
-            _, found = self._cluster_columns(events, dict.fromkeys(numbers, float))
-            texts.update({name: _whole_texts(values) for name, values in found.items()})
+        columns, found = self._cluster_columns(events, dict(self._types))
+        # Ports are numbers in some payloads and text in others: what was empty is asked for as the other one, and
+        # the type that gave something is asked for first the next time.
+        other = {name: float if kind is str else str for name, kind in self._types.items() if _empty(found[name])}
+        if other:
+            again = payload_columns(events, other)
+            told = {name: values for name, values in again.items() if not _empty(values)}
+            found.update(told)
+            self._types.update({name: other[name] for name in told})
+        texts = {name: _whole_texts(found[name]) for name in names}
         for name in names:
             columns[name] = _categories(texts[name])
         return np.arange(events.num_rows), columns
@@ -274,16 +281,27 @@ class BehaviourMonitor(ClusterMonitor):
         self._last_s[slot] = np.nan
 
 
+def _empty(values: np.ndarray) -> bool:
+    return not (np.isfinite(values).any() if values.dtype.kind == "f" else any(value is not None for value in values))
+
+
 def _whole_texts(values: np.ndarray) -> np.ndarray:
+    if values.dtype.kind == "O":
+        return values
     texts = np.full(len(values), None, dtype=object)
     told = np.isfinite(values)
     texts[told] = [f"{value:.0f}" for value in values[told].tolist()]
     return texts
 
 
+def _category(text: str) -> int:
+    # A cryptographic hash, for those of checksums are linear: CRC-32 puts "0" and "10", "1" and "11" … together.
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest()) % CATEGORIES
+
+
 def _categories(texts: np.ndarray) -> np.ndarray:
     """Category of each text, -1 for none; one hash per distinct text."""
     codes = pa.array(texts, pa.string()).dictionary_encode()
-    of = np.array([crc32(text.encode()) % CATEGORIES for text in codes.dictionary.to_pylist()] or [-1], np.int64)
+    of = np.array([_category(text) for text in codes.dictionary.to_pylist()] or [-1], np.int64)
     index = codes.indices.fill_null(0).to_numpy(zero_copy_only=False)
     return np.where(codes.is_valid().to_numpy(zero_copy_only=False), of[index], -1)

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from numba import njit
 from numpy.typing import ArrayLike
 from scipy.special import xlogy
+from scipy.stats import poisson
 
 from engine.drift import vocabulary
 from engine.drift.divergence import corrected_entropy
@@ -85,9 +86,12 @@ def burst_size(times_s: ArrayLike, within_s: float = OSCILLATION_S) -> int:
 
 
 class Stability(LevelMonitor):
-    """Six numbers over the last ten minutes, looked at once a minute of event time.
+    """Seven numbers over the last ten minutes, looked at once a minute of event time.
 
-    - ``oscillation``: greatest number of mutations of one target within 60 s. Asked-for threshold 3.
+    - ``oscillation``: greatest number of mutations of one target within 60 s. Asked-for threshold 3; it holds
+      where no target is changed more than about once in ten minutes, else it is raised all the time.
+    - ``burst_surprise``: −log10 of the probability that, at the rates of the window, any target has as many
+      mutations within 60 s as the most surprising one: the same question for any load.
     - ``reversals``: greatest number of turns between strengthening and lessening of one target within 60 s;
       a busy target has none, a fluttering one has many.
     - ``entropy_step``: |entropy of targets in the newer half − that of the older half| of the window, bits
@@ -112,12 +116,14 @@ class Stability(LevelMonitor):
 
     name: ClassVar[str] = "stability"
     units: ClassVar[Mapping[str, str]] = {
-        "oscillation": "", "reversals": "", "entropy_step": "bit", "weight_variance": "", "decay_volatility": "",
+        "oscillation": "", "burst_surprise": "", "reversals": "", "entropy_step": "bit", "weight_variance": "",
+        "decay_volatility": "",
         "prune_ratio": "",
     }  # fmt: skip
     default_limits: ClassVar[Mapping[str, Limit]] = {
         "oscillation": Limit(3.0, 3.0, ">=", min_n=1, raise_after=1),
-        "reversals": Limit(3.0, 2.0, ">=", min_n=1, raise_after=1),
+        "burst_surprise": Limit(4.0, 2.0, min_n=1, raise_after=1),
+        "reversals": Limit(6.0, 4.0, ">=", min_n=1, raise_after=1),
         "entropy_step": Limit(0.2, 0.15, min_n=100, raise_after=1),
         "weight_variance": Limit(0.15, 0.12, min_n=20),
         "decay_volatility": Limit(0.5, 0.4, min_n=5),
@@ -206,6 +212,7 @@ class Stability(LevelMonitor):
         spread = top_shares([name for name, t in zip(known, told, strict=True) if t], deviation)
         return {
             "oscillation": self._greatest(np.maximum(self._burst, self._before[0]), known, slots, n),
+            "burst_surprise": self._surprise(known, slots, counts[[name in self._slots for name in targets]], n),
             "reversals": self._greatest(np.maximum(self._flips, self._before[1]), known, slots, n),
             "entropy_step": self._entropy_step(n),
             "weight_variance": Reading(variance, int(told.sum()), None, spread),
@@ -217,6 +224,18 @@ class Stability(LevelMonitor):
     def _greatest(of: np.ndarray, names: list[str], slots: np.ndarray, n: int) -> Reading:
         values = of[slots].astype(np.float64)
         return Reading(float(values.max(initial=0.0)), n, None, top_shares(names, values))
+
+    def _surprise(self, names: list[str], slots: np.ndarray, counts: np.ndarray, n: int) -> Reading:
+        """The bound for a scan of Poisson events: (W/w)·m·P(N ≥ m) for each target, times the targets."""
+        burst = np.maximum(self._burst, self._before[0])[slots].astype(np.float64)
+        if not len(burst):
+            return Reading(0.0, n)
+        # The rate from what lies outside the burst, but no less than that of the average target.
+        outside = np.maximum(counts - burst + 1.0, 0.0) / (WINDOW_S - OSCILLATION_S)
+        rate = np.maximum(outside, n / len(names) / WINDOW_S) * OSCILLATION_S
+        log_p = np.log10(np.maximum(poisson.sf(burst - 1.0, rate) * burst * WINDOW_S / OSCILLATION_S, 1e-300))
+        surprise = np.maximum(-log_p - np.log10(len(names)), 0.0)
+        return Reading(float(surprise.max()), n, None, top_shares(names, surprise))
 
     def _entropy_step(self, n: int) -> Reading:
         half = self._targets.buckets // 2

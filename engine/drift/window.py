@@ -56,6 +56,7 @@ class WindowedCounts:
         self.late = self.forgotten = 0
         self._newest: int | None = None  # index of the newest bucket, from 1970
         self._slots: dict[str, int] = {}
+        self._sorted: list[str] | None = None
         self._free = list(range(15, -1, -1))
         self._amounts = np.zeros((buckets, 16))
 
@@ -95,7 +96,7 @@ class WindowedCounts:
         self._advance(int(np.floor(now_s / self.bucket_s)))
 
     def totals(self, last: int | None = None, skip: int = 0) -> tuple[list[str], np.ndarray]:
-        """Keys with anything in the window and their amounts, in the order of first appearance.
+        """Keys with anything in the window and their amounts, sorted by name.
 
         Parameters
         ----------
@@ -130,10 +131,12 @@ class WindowedCounts:
         np.add.at(self._amounts, (bucket[held] % self.buckets, slot[code[held]]), weight[held])
 
     def _matrix(self) -> tuple[np.ndarray, list[str]]:
-        order = np.array(list(self._slots.values()), np.int64)
+        if self._sorted is None:  # by name, so that neither sums nor ties depend on how the stream was cut
+            self._sorted = sorted(self._slots)
+        order = np.array([self._slots[name] for name in self._sorted], np.int64)
         newest = 0 if self._newest is None else self._newest
         rows = np.arange(newest + 1, newest + 1 + self.buckets) % self.buckets
-        return self._amounts[np.ix_(rows, order)], list(self._slots)
+        return self._amounts[np.ix_(rows, order)], self._sorted
 
     def _advance(self, bucket: int) -> None:
         if self._newest is None:
@@ -149,6 +152,7 @@ class WindowedCounts:
             self._make_room(len(wanted), set(names))
         for name in wanted:
             self._slots[name] = self._free.pop()
+        self._sorted = None if wanted else self._sorted
         return [self._slots[name] for name in names]
 
     def _make_room(self, count: int, keep: set[str]) -> None:
@@ -169,5 +173,6 @@ class WindowedCounts:
 
     def _drop(self, name: str, slot: int) -> None:
         del self._slots[name]
+        self._sorted = None
         self._amounts[:, slot] = 0.0
         self._free.append(slot)
