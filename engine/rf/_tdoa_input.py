@@ -67,17 +67,17 @@ def noise_m(
         if sigma.shape not in ((), (most,), (n, most)):
             raise ValueError(f"{name} has shape {sigma.shape}; (), ({most},) or ({n}, {most}) is needed")
         if not (np.isfinite(sigma) & (sigma >= 0.0)).all():
-            raise ValueError(f"{name} is {value}; it must be finite and not negative")
+            raise ValueError(f"{name} is {sigma}; it must be finite and not negative")
         variance = variance + (sigma * scale) ** 2
     if not (variance > 0.0).all():
-        raise ValueError(f"sigma_s is {sigma_s}; every sensor needs a standard deviation above 0")
+        raise ValueError(f"sigma_s is {np.asarray(sigma_s)}; every sensor needs a standard deviation above 0")
     return np.ascontiguousarray(np.sqrt(variance))
 
 
 def height_tie(alt_m: ArrayLike | None, alt_sigma_m: ArrayLike | None, n: int) -> tuple[Array, Array]:
     """Known height, m, and its inverse variance, 1/m^2, of each fix; weight 0 where none is known."""
     if (alt_m is None) != (alt_sigma_m is None):
-        raise ValueError(f"alt_m is {alt_m} and alt_sigma_m is {alt_sigma_m}; both are needed, or neither")
+        raise ValueError("one of alt_m and alt_sigma_m is None; both are needed, or neither")
     if alt_m is None:
         return np.zeros(n), np.zeros(n)
     values = []
@@ -89,7 +89,7 @@ def height_tie(alt_m: ArrayLike | None, alt_sigma_m: ArrayLike | None, n: int) -
     height, sigma = values
     known = ~np.isnan(height)
     if not (np.isfinite(sigma) & (sigma > 0.0))[known].all():
-        raise ValueError(f"alt_sigma_m is {alt_sigma_m}; it must be finite and above 0")
+        raise ValueError(f"alt_sigma_m is {sigma[known]}; it must be finite and above 0")
     weight = np.zeros(n)
     weight[known] = sigma[known] ** -2.0
     return np.where(known, height, 0.0), weight
