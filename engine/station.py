@@ -49,6 +49,9 @@ P = TypeVar("P")
 WRITE_BATCH_EVENTS = 2_000
 """Events written to the log in one transaction at most."""
 
+PULSE_S = 1.0
+"""Health is told at least this often, s."""
+
 WRITE_RETRY_S = 1.0
 """Wait before a batch is offered to the log again, s."""
 
@@ -115,6 +118,8 @@ class Station:
         self.span: tuple[float, float] | None = None
         self._rates: deque[tuple[float, int]] = deque(maxlen=11)
         self._stopping = threading.Event()
+        self._telling = threading.Lock()
+        self._pulse: threading.Thread | None = None
         self._writer: threading.Thread | None = None
         self._opened: list[tuple[Any, str]] = []
         self._density_due = 0.0
@@ -146,6 +151,8 @@ class Station:
             if self.feed.source is not None:
                 self.add_source(self.feed.source)
             self.board.start()
+            self._pulse = threading.Thread(target=self._beat, name="pulse", daemon=True)
+            self._pulse.start()
             self._await_first_picture()
         except BaseException:
             self.stop()
@@ -163,6 +170,8 @@ class Station:
         self._stopping.set()
         if self._writer is not None:
             self._writer.join(timeout=10.0)
+        if self._pulse is not None:
+            self._pulse.join(timeout=5.0)
         self.board.stop()
         for part, method in reversed(self._opened):
             try:
@@ -283,7 +292,19 @@ class Station:
         segments = self.segments(start_s, moment_s, None if live else moment_s)
         return compute_field_frame(spec, moment_s, tracks, segments)
 
+    def _beat(self) -> None:
+        """Tell how things are even while a frame takes long: a slow picture is no dead server."""
+        while not self._stopping.wait(PULSE_S):
+            now_s = time.time()
+            if now_s - self.board.last_tick_s > 2.0 * PULSE_S:
+                self._on_tick(now_s)
+                self.board.wake_all()
+
     def _on_tick(self, moment_s: float) -> None:
+        with self._telling:
+            self._tell(moment_s)
+
+    def _tell(self, moment_s: float) -> None:
         self.health = self._health(moment_s)
         if moment_s >= self._density_due:
             self._density_due = moment_s + 5.0

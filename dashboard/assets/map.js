@@ -57,6 +57,7 @@
     for (const [name, renderer] of layers) if (renderer.visible) parts.push(`${name} ${text(cell(renderer.data_source, x, y))} ${unit}`)
     box.textContent = parts.join("   ")
   }
+  const left = () => { const box = document.getElementById("readout"); if (box) box.textContent = "" }
   let current = null
   const png = async (caption) => {
     const fig = current
@@ -76,5 +77,5 @@
     a.href = URL.createObjectURL(blob); a.download = "field.png"; a.click()
     setTimeout(() => URL.revokeObjectURL(a.href), 10000)
   }
-  window.scytheMap = { fit, moved, readout, png, drawn: () => document.getElementById("picture")?.classList.remove("busy") }
+  window.scytheMap = { fit, moved, readout, left, png, drawn: () => document.getElementById("picture")?.classList.remove("busy") }
 })()

@@ -167,9 +167,15 @@ export function render({ model, el }) {
   const theme = () => { document.documentElement.dataset.theme = model.theme; setTimeout(density, 50) }
   const timer = setInterval(tick, 250)
   // When the server is gone, look for it and come back to the very same view.
+  let gone = false
   const finder = setInterval(async () => {
-    if (!lost || !onPage) return
-    try { const r = await fetch("health", { cache: "no-store" }); if (r.ok && (performance.now() - arrived) > 8000) window.location.reload() } catch { /* still away */ }
+    if (!lost || !onPage) { gone = false; return }
+    try {
+      const r = await fetch("health", { cache: "no-store" })
+      // It was away and is back, or it is there and has forgotten this session (after a night's sleep, say).
+      if (r.ok && (gone || performance.now() - arrived > 30000)) window.location.reload()
+      gone = gone || !r.ok
+    } catch { gone = true }
   }, 3000)
   const resize = new ResizeObserver(density)
   resize.observe(canvas)

@@ -21,6 +21,9 @@ MAX_MARKERS = 2_000
 MAX_LABELS = 80
 """With more emitters in view than this, call signs are left to the hover."""
 
+LABEL_CHARACTERS = 12
+"""Longest label on the map."""
+
 _NUMBERS = ("x", "y", "px", "py", "angle", "alt_m", "speed", "eirp", "age")
 _TEXTS = ("id", "name", "label", "marker", "assumed")
 
@@ -76,10 +79,15 @@ def emitter_columns(frame: FieldFrame, view: tuple[float, float, float, float]) 
         **{name: np.asarray(values, dtype=np.float32) for name, values in numbers.items()},
         "id": ids.tolist(),
         "name": names,
-        "label": names if len(i) <= MAX_LABELS else [""] * len(i),
+        "label": [_short(name) for name in names] if len(i) <= MAX_LABELS else [""] * len(i),
         "marker": np.where(moving, "triangle", "circle").tolist(),
         "assumed": np.where(assumed, "(assumed)", "").tolist(),
     }
+
+
+def _short(name: str) -> str:
+    """A name that does not cross the map; the hover and the inspector have it whole."""
+    return name if len(name) <= LABEL_CHARACTERS else name[: LABEL_CHARACTERS - 1] + "…"
 
 
 def selection_columns(frame: FieldFrame | None, selected: str) -> dict[str, dict[str, Any]]:

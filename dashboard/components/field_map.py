@@ -122,6 +122,7 @@ class FieldMap(pn.viewable.Viewer):
             args={"fig": f, "layers": layers, "scale": self.scale},
             code="window.scytheMap && scytheMap.readout(fig, layers, scale, cb_obj.x, cb_obj.y)",
         ))  # fmt: skip
+        f.js_on_event("mouseleave", CustomJS(code="window.scytheMap && scytheMap.left()"))
         drawn = CustomJS(code="window.scytheMap && scytheMap.drawn()")
         for source in self.sources.values():
             source.js_on_change("data", drawn)

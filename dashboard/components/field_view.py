@@ -193,7 +193,10 @@ class FieldView(pn.viewable.Viewer):
         )
         if not len(frame.tracks):
             live = self.state.mode == "live"
-            advice = "Start a source, or scrub back to when there was one." if live else "Go back to live, or scrub."
+            advice = "Go back to live, or scrub."
+            if live:
+                past = " Or scrub back to when there was one." if self.station.span is not None else ""
+                advice = f"Start a source: FEED=sample make serve, or FEED=path/to/tracks.csv make serve.{past}"
             text = f"None was heard in the 60 s before this moment. {advice}"
             return {"kind": "empty", "title": "No emitter in the picture", "caption": caption, "text": text}
         return {"kind": "ok", "caption": caption, "at": f"{frame.moment_s:.2f}"}

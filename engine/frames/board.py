@@ -89,6 +89,7 @@ class FrameBoard(Generic[S, F]):
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._next_tick = 0.0
+        self.last_tick_s = 0.0
         self.ticks = 0
         self.computed = 0
         self.failed = 0
@@ -142,6 +143,13 @@ class FrameBoard(Generic[S, F]):
         with self._lock:
             self._watches.discard(watch)
 
+    def wake_all(self) -> None:
+        """Ring every watcher, frame or not: something else that they show has changed."""
+        with self._lock:
+            watches = list(self._watches)
+        for watch in watches:
+            watch.wake()
+
     def stats(self) -> dict[str, Any]:
         """Counts of the board: watchers, distinct specs, frames computed and failed, time of the last tick."""
         with self._lock:
@@ -172,6 +180,7 @@ class FrameBoard(Generic[S, F]):
 
     def _tick(self, moment_s: float) -> None:
         started = time.perf_counter()
+        self.last_tick_s = moment_s
         if self.on_tick is not None:
             try:
                 self.on_tick(moment_s)

@@ -149,3 +149,22 @@ def test_many_who_scrub_the_past_do_not_hold_up_the_live_picture():
         assert live.frame is not None
     finally:
         board.stop()
+
+
+def test_all_can_be_rung_while_a_frame_takes_long():
+    compute = Recorder()
+    board = board_with(compute)
+    wakes = []
+    try:
+        board.watch(Wish("a"), lambda: wakes.append(1))
+        wait_for(lambda: board.ticks >= 1)
+        compute.gate.clear()
+        ticks = board.ticks
+        time.sleep(0.2)
+        before = len(wakes)
+        board.wake_all()
+        assert len(wakes) == before + 1
+        assert board.ticks <= ticks + 1
+    finally:
+        compute.gate.set()
+        board.stop()

@@ -93,7 +93,7 @@ def test_started_it_is_ready_and_real_traffic_flows_through_it(station):
     assert health["bus_ok"] and health["mode"] == "bus" and health["write_errors"] == 0
     assert health["seq"] <= station.log.last_seq
     assert abs(health["newest_s"] - time.time()) < 30.0
-    assert health["label"] == "hour.json, replayed" and health["synthetic"] is False
+    assert health["label"].startswith("hour.json, 2018-08-01T09:00:00+00:00 to ") and health["synthetic"] is False
 
 
 def test_in_a_script_it_gives_tables_and_labelled_fields(station):
