@@ -92,7 +92,11 @@ def busiest_stretch(events: pa.Table, silence_s: float = SILENCE_S) -> tuple[str
     ends = np.concatenate([starts[1:], [len(time_us)]])
     longest = int(np.argmax(ends - starts))
     first, last = time_us[starts[longest]], time_us[ends[longest] - 1]
-    return tuple(datetime.fromtimestamp(us * 1e-6, UTC).isoformat(timespec="seconds") for us in (first, last + 1_000_000))  # type: ignore[return-value]
+    return _iso(first), _iso(last + 1_000_000)
+
+
+def _iso(time_us: int) -> str:
+    return datetime.fromtimestamp(time_us * 1e-6, UTC).isoformat(timespec="seconds")
 
 
 def _sample(settings: Settings, log: EventLog) -> Feed:
