@@ -28,7 +28,7 @@ WINDOWS = 12
 MIN_PER_WINDOW = 30
 """A window with fewer events is left out: it says nothing about a distribution."""
 
-ALPHA = 1e-5
+ALPHA = 1e-6
 """Significance of one comparison; set from the simulated false-alarm rate."""
 
 JUMP_SHARE = 0.5

@@ -234,7 +234,7 @@ class Stability(LevelMonitor):
         outside = np.maximum(counts - burst + 1.0, 0.0) / (WINDOW_S - OSCILLATION_S)
         rate = np.maximum(outside, n / len(names) / WINDOW_S) * OSCILLATION_S
         log_p = np.log10(np.maximum(poisson.sf(burst - 1.0, rate) * burst * WINDOW_S / OSCILLATION_S, 1e-300))
-        surprise = np.maximum(-log_p - np.log10(len(names)), 0.0)
+        surprise = np.where(burst > 0.0, np.maximum(-log_p - np.log10(len(names)), 0.0), 0.0)
         return Reading(float(surprise.max()), n, None, top_shares(names, surprise))
 
     def _entropy_step(self, n: int) -> Reading:

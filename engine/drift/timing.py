@@ -96,6 +96,36 @@ def rayleigh_p(coherence: float, n: int) -> float:
     return min(math.exp(math.sqrt(1 + 4 * n + 4 * n * n * (1.0 - coherence * coherence)) - (1 + 2 * n)), 1.0)
 
 
+def _tight_p(coherence: float, n: int) -> float:
+    """As `rayleigh_p`, for phases so tight that its approximation is far too cautious; 1 where they are not.
+
+    n(1 − R) is half the sum of squared deviations from the mean phase, a little more where they are wide: the
+    probability is the volume of a ball of n − 1 dimensions over that of all phases.
+    """
+    wide = n * max(1.0 - coherence, 1e-15)
+    if n < 3 or wide > 1.0:
+        return 1.0
+    log_radius = 0.5 * math.log(2.0 * wide / (1.0 - wide / 6.0))
+    k = n - 1
+    log_ball = 0.5 * k * math.log(math.pi) - math.lgamma(0.5 * k + 1.0) + k * log_radius
+    return min(math.exp(0.5 * math.log(n) + log_ball - k * math.log(2.0 * math.pi)), 1.0)
+
+
+def _beats(times: np.ndarray, period_s: float) -> tuple[int, float]:
+    """Cycles with events, and the coherence of the cycles, each counted once however many events it has.
+
+    A burst of many events is one beat: by itself it is coherent at any long period, and no rhythm.
+    """
+    phase = 2.0 * math.pi * ((times / period_s) % 1.0)
+    vector = np.exp(1j * phase)
+    # Cycles are cut opposite to the mean phase, so that no beat is cut in two.
+    turn = np.angle(vector.mean()) / (2.0 * math.pi) - 0.5
+    cycle = np.floor(times / period_s - turn).astype(np.int64)
+    _, member, events = np.unique(cycle, return_inverse=True, return_counts=True)
+    sums = np.bincount(member, vector.real) + 1j * np.bincount(member, vector.imag)
+    return len(events), min(float(np.abs((sums / events).mean())), 1.0)
+
+
 def dominant_period(times_s: ArrayLike) -> float:
     """The period at which the events are most coherent, s; 0 with fewer than `MIN_EVENTS` events.
 
@@ -142,7 +172,8 @@ class Rhythm:
         False with fewer than `MIN_EVENTS`; every number is then 0 and `p_value` 1.
     dominant_period_s, phase_coherence : float
     p_value : float
-        Probability that events at random show a period this coherent, for all periods tried together.
+        Probability that events at random show a period this coherent, for all periods tried together. All
+        events within one cycle count as one beat, so that a burst is no rhythm.
     coherence_change : float
         Phase coherence less that of the window before at its own dominant period.
     latency_spread_ms : float
@@ -190,9 +221,10 @@ def rhythm(times_s: ArrayLike, before: Rhythm | None = None) -> Rhythm:
     if period_s == 0.0:  # all at one instant: no rhythm can be told
         return Rhythm(len(times), False)
     coherence = phase_coherence(times, period_s)
-    alone = rayleigh_p(coherence, len(times))
+    beats, together = _beats(times, period_s)
+    alone = min(rayleigh_p(together, beats), _tight_p(together, beats)) if beats >= MIN_EVENTS else 1.0
     # Baluev: how often a smooth periodogram over this band rises past the level, besides a single frequency.
-    rises = trials * alone * math.sqrt(len(times)) * coherence
+    rises = trials * alone * math.sqrt(beats) * together
     p_value = min(1.0 - (1.0 - alone) * math.exp(-rises), 1.0) if alone > 1e-9 else min(alone + rises, 1.0)
     spread_ms = 1e3 * period_s / (2.0 * math.pi) * math.sqrt(-2.0 * math.log(max(coherence, 1e-12)))
     known = before is not None and before.sufficient

@@ -216,7 +216,7 @@ def test_reinforcement_that_concentrates_is_alerted_once_and_names_the_one() -> 
     gate = DriftGate()
     even = [f"e{i % 40}" for i in range(1800)]
     assert gate.update(stream("edge.reinforced", even)) == []
-    found = gate.update(stream("edge.reinforced", ["e7"] * 5400, at=T0_S + 1800))
+    found = gate.update(stream("edge.reinforced", ["e7"] * 3500, at=T0_S + 1800))
     raised = {t.entity: t for t in found if t.raised}
     assert {"reinforcement_gini", "mutation_concentration", "entity_concentration"} <= set(raised)
     assert raised["entity_concentration"].metric.responsible[0][0] == "e7"
@@ -245,7 +245,6 @@ def test_tool_use_is_held_against_the_reference_given_or_learned() -> None:
     def calls(tools: str, n: int, at: float) -> pa.Table:
         names = [tools[i % len(tools)] for i in range(n)]
         times = np.round((at + 5.0 * np.arange(n)) * 1e6).astype(np.int64)
-        payload = [f'{{"tool": "{t}"}}' for t in names]
         return event_table(times, "tool.called", ["agent"] * n, "test", payload=[f'{{"tool": "{t}"}}' for t in names])
 
     for gate in (DriftGate(reference={"a": 0.5, "b": 0.5}), DriftGate()):
@@ -315,6 +314,22 @@ def test_weights_rates_and_prunes_are_what_numpy_says() -> None:
     assert state["weight_variance"].value == pytest.approx(weights.var())
     assert state["decay_volatility"].value == pytest.approx(np.std(rates) / np.mean(rates))
     assert state["prune_ratio"].value == pytest.approx(25 / 75)
+
+
+def test_a_burst_surprises_where_it_is_rare_and_not_where_it_is_usual() -> None:
+    rng = np.random.default_rng(12)
+    surprise = {}
+    for load, per_min in (("calm", 4), ("busy", 400)):
+        targets = [f"e{i}" for i in rng.integers(0, 40, 10 * per_min)]
+        stability = Stability()
+        stability.update(stream("edge.added", targets, every_s=60.0 / per_min))
+        before = stability.state()["burst_surprise"].value
+        stability.update(stream("edge.added", ["e7"] * 12, every_s=4.0, at=T0_S + 601))
+        after = stability.state()["burst_surprise"]
+        assert before < 2.0
+        surprise[load] = after.value
+    assert surprise["calm"] > 6.0
+    assert surprise["busy"] < 2.0
 
 
 def test_stability_remembers_a_bounded_number_of_targets() -> None:
@@ -455,11 +470,8 @@ def test_two_days_of_a_real_sensor_raise_few_alarms_and_each_has_its_evidence(re
     span = events["time"].cast(pa.int64()).to_numpy()
     days = (span[-1] - span[0]) / 86_400e6
     assert 2.0 < days < 3.0
-    for monitor, most in (
-        (BehaviourMonitor(["dest_port", "proto"]), 24),
-        (TimingMonitor(), 12),
-        (SilenceMonitor(), 12),
-    ):
+    found = {}
+    for monitor, most in ((BehaviourMonitor(["dest_port", "proto"]), 24), (TimingMonitor(), 6), (SilenceMonitor(), 2)):
         raised = [t for t in monitor.update(events) if t.raised]
         assert len(raised) / days <= most, (monitor.name, len(raised))
         for t in raised:
@@ -467,4 +479,8 @@ def test_two_days_of_a_real_sensor_raise_few_alarms_and_each_has_its_evidence(re
             assert t.metric.value > t.metric.threshold
             assert t.metric.start_s < t.metric.end_s == t.time_s
         assert monitor.state()["clusters"].value == 1.0
+        found[monitor.name] = raised
+    # The file has one gap of hours in each night; they are the silences, and nothing else is.
+    gaps_s = np.sort(np.diff(span) / 1e6)
+    assert len(found["silence"]) == np.sum(gaps_s > 3600.0) == 2
     assert [t for t in DriftGate().update(events) + Stability().update(events) if t.raised] == []

@@ -79,6 +79,16 @@ def test_events_at_random_show_a_period_as_rarely_as_the_p_value_says() -> None:
         assert np.mean(np.array(p_values) < 0.1) <= 0.15
 
 
+def test_a_burst_is_one_beat_and_no_rhythm() -> None:
+    rng = np.random.default_rng(4)
+    burst = rng.uniform(0, 2.0, 60)
+    lone = rhythm(np.concatenate([burst, rng.uniform(0, 300, 10)]))
+    assert lone.phase_coherence > 0.7
+    assert lone.p_value > 0.01
+    beats = (5.0 * np.arange(9))[:, None] + 0.02 * rng.standard_normal((9, 6))
+    assert rhythm(beats.ravel()).p_value < 1e-8
+
+
 def test_rayleigh_p_is_the_share_of_random_phases() -> None:
     rng = np.random.default_rng(5)
     phases = rng.uniform(0, 2 * math.pi, (200_000, 20))
