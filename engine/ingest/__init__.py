@@ -5,6 +5,8 @@ What comes from outside is checked here, at the door; what cannot be used is cou
 
 from engine.ingest.eve_read import iter_eve, read_eve
 from engine.ingest.gate import FixGate
+from engine.ingest.pcap_address import community_id
+from engine.ingest.pcap_read import iter_pcap, read_pcap
 from engine.ingest.protocol import CaptureEngine, CaptureStats, Sink
 from engine.ingest.rejects import REASONS, Rejects
 from engine.ingest.tracks_read import iter_tracks, read_tracks
@@ -18,8 +20,11 @@ __all__ = [
     "Rejects",
     "Sink",
     "TrackReplay",
+    "community_id",
     "iter_eve",
+    "iter_pcap",
     "iter_tracks",
     "read_eve",
+    "read_pcap",
     "read_tracks",
 ]

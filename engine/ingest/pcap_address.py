@@ -19,13 +19,13 @@ COMMUNITY_ID_CHARS = 30
 
 _BASE64 = np.frombuffer(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", np.uint8)
 _HEX = np.frombuffer(b"0123456789abcdef", np.uint8)
-# Answers to ICMP questions; a type that is not among them goes one way. From the Community ID specification.
-_PAIR4 = np.full(256, -1, np.int16)
-_PAIR4[[0, 8, 9, 10, 13, 14, 15, 16, 17, 18]] = [8, 0, 10, 9, 14, 13, 16, 15, 18, 17]
-_PAIR6 = np.full(256, -1, np.int16)
-_PAIR6[[128, 129, 130, 131, 133, 134, 135, 136, 139, 140, 144, 145]] = [
+ICMP4_PAIR = np.full(256, -1, np.int64)
+ICMP4_PAIR[[0, 8, 9, 10, 13, 14, 15, 16, 17, 18]] = [8, 0, 10, 9, 14, 13, 16, 15, 18, 17]
+ICMP6_PAIR = np.full(256, -1, np.int64)
+ICMP6_PAIR[[128, 129, 130, 131, 133, 134, 135, 136, 139, 140, 144, 145]] = [
     129, 128, 131, 130, 134, 133, 136, 135, 140, 139, 145, 144,
 ]  # fmt: skip
+"""The type that answers a type of ICMP, or asks for it; -1 where there is none (Community ID specification)."""
 
 
 @njit(cache=True, nogil=True)
@@ -225,7 +225,7 @@ def write_community_id(
         src_high == dest_high and (src_low > dest_low or (src_low == dest_low and src_port > dest_port))
     )
     if proto in (ICMP, ICMP6):
-        pair = _PAIR4[src_port & 255] if proto == ICMP else _PAIR6[src_port & 255]
+        pair = ICMP4_PAIR[src_port & 255] if proto == ICMP else ICMP6_PAIR[src_port & 255]
         if pair >= 0:
             dest_port = int(pair)
             if src_high == dest_high and src_low == dest_low:
