@@ -117,7 +117,8 @@ def test_keys_typed_into_a_field_are_only_text(laptop):
     find.focus()
     tab.page.keyboard.type("l c?")
     assert find.input_value() == "l c?"
-    assert tab.word == "live" and not tab.page.locator("dialog.keys").is_visible()
+    # Not paused, that is; a sample with a gap of two seconds between fixes is rightly called stale.
+    assert tab.word in ("live", "stale") and not tab.page.locator("dialog.keys").is_visible()
 
 
 def test_controls_fold_away_and_the_picture_grows(laptop):
