@@ -41,9 +41,11 @@ RIVALS = 4
 MARGIN = 8.0
 """Standard deviations of height by which a minimum must be outside the allowed range to be no rival."""
 
-STRETCH = (0.2, 5.0)
+STRETCH = (0.2, 5.0, 20.0)
 """Multiples of a position's distance from the sensors' middle at which rivals are looked for."""
 
+IMAGES = 1 + len(STRETCH)
+"""Starts that are images of the first minimum: mirrored in the sensors' plane, and stretched."""
 RING = (0.5, 2.5)
 """Distances from the sensors' middle, in typical sensor distances, of starts where the closed form fails."""
 
@@ -123,70 +125,90 @@ def _keep(found, costs, n, x, cost, a):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _try(start, found, costs, state, s, rho, w, m, tie, far, r, u, a, g, step, trial, x):
-    """Descend from a start; `state` holds how many minima are known, and the least squares of a lost descent."""
-    if not math.isfinite(start[0] + start[1] + start[2]):
-        return
-    x[0], x[1], x[2] = start[0], start[1], start[2]
-    cost, converged = fit(x, s, rho, w, m, tie, far, r, u, a, g, step, trial)
-    if converged:
-        state[0] = _keep(found, costs, int(state[0]), x, cost, a)
-    else:
-        state[1] = min(state[1], cost)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _closed_form(s, rho, m, tie, spread, n4, v4, rhs, starts, ranges, trial):
+def _closed_form(s, rho, m, tie, spread, n4, v4, rhs, both, ranges, starts):
     """Both starts of the closed form; with a tied height each by the earth's curvature at its own range."""
     tied = tie[4] > 0.0
-    closed_form(s, rho, m, tie, tied, tie[3], spread, spread, n4, v4, rhs, starts, ranges)
-    if not tied:
-        return
-    first, second = ranges[0], ranges[1]
-    for _ in range(2):
-        closed_form(s, rho, m, tie, tied, tie[3], first, spread, n4, v4, rhs, starts, ranges)
-        first = ranges[0]
-    trial[0], trial[1], trial[2] = starts[0, 0], starts[0, 1], starts[0, 2]
-    for _ in range(2):
-        closed_form(s, rho, m, tie, tied, tie[3], second, spread, n4, v4, rhs, starts, ranges)
-        second = ranges[1]
-    starts[0, 0], starts[0, 1], starts[0, 2] = trial[0], trial[1], trial[2]
+    guess = other = spread
+    # Turn 0 for both roots; then two for each, with its own range of the turn before.
+    for turn in range(5 if tied else 1):
+        closed_form(s, rho, m, tie, tied, tie[3], guess, spread, n4, v4, rhs, both, ranges)
+        if turn == 0:
+            other = ranges[1]
+            starts[1, :] = both[1]
+        root = 0 if turn < 3 else 1
+        starts[root, :] = both[root]
+        guess = other if turn == 2 else ranges[root]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _search(s, rho, w, m, tie, dof, limit, spread, axes, k_thin, n4, v4, rhs, starts, ranges, found, costs, state,
-            r, u, a, g, step, trial, x):  # fmt: skip
-    """Fill `found` with the minima that the closed form, its images and, where those fail, a ring of starts lead to."""
-    far = FAR * spread
-    state[0], state[1] = 0.0, math.inf
-    _closed_form(s, rho, m, tie, spread, n4, v4, rhs, starts, ranges, trial)
-    _try(starts[0], found, costs, state, s, rho, w, m, tie, far, r, u, a, g, step, trial, x)
-    _try(starts[1], found, costs, state, s, rho, w, m, tie, far, r, u, a, g, step, trial, x)
-    if state[0] > 0.0:
-        # Sensors near to one plane see a position and its mirror image almost alike.
-        across = found[0, 0] * axes[0, k_thin] + found[0, 1] * axes[1, k_thin] + found[0, 2] * axes[2, k_thin]
+def _further_start(k, first, spread, axes, thin, start):
+    """Start number `k` beyond the closed form's: images of the minimum `first`, then a ring about the sensors.
+
+    Sensors near to one plane see a position and its mirror image almost alike; with little to spare a
+    rival may lie nearer or farther along the same hyperbolas.
+    """
+    if k == 0:
+        across = first[0] * axes[0, thin] + first[1] * axes[1, thin] + first[2] * axes[2, thin]
         for i in range(3):
-            starts[0, i] = found[0, i] - 2.0 * across * axes[i, k_thin]
-        _try(starts[0], found, costs, state, s, rho, w, m, tie, far, r, u, a, g, step, trial, x)
-        if dof <= 1:
-            # With little to spare a rival may lie nearer or farther along the same hyperbolas.
-            for stretch in STRETCH:
-                for i in range(3):
-                    starts[0, i] = stretch * found[0, i]
-                _try(starts[0], found, costs, state, s, rho, w, m, tie, far, r, u, a, g, step, trial, x)
-    if state[0] == 0.0 or costs[0] > limit:
-        for reach in RING:
-            for k in range(3):
-                for side in (-1.0, 1.0):
-                    for i in range(3):
-                        starts[0, i] = side * reach * spread * axes[i, k]
-                    _try(starts[0], found, costs, state, s, rho, w, m, tie, far, r, u, a, g, step, trial, x)
+            start[i] = first[i] - 2.0 * across * axes[i, thin]
+    elif k < IMAGES:
+        for i in range(3):
+            start[i] = STRETCH[k - 1] * first[i]
+    else:
+        k -= IMAGES
+        reach = RING[k // 6] * (1.0 if k % 2 else -1.0)
+        for i in range(3):
+            start[i] = reach * spread * axes[i, k // 2 % 3]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _drop_forbidden(found, costs, n, s, w, m, tie, low_m, high_m, r, u, a, g, m3, v3, cov):
-    """Take out minima whose height, with all its uncertainty, is outside the range; returns how many stay."""
-    if low_m == -math.inf and high_m == math.inf:
+def _last_image(dof):
+    """Number of the last image worth a descent: all of them with nothing to spare, the mirror's with plenty."""
+    return IMAGES - 1 - dof if dof <= 1 else 0
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _reached(x, s, m, reach_m):
+    """Whether a position is within reach of every sensor that heard it."""
+    if reach_m < math.inf:
+        for i in range(m):
+            if (x[0] - s[0, i]) ** 2 + (x[1] - s[1, i]) ** 2 + (x[2] - s[2, i]) ** 2 > reach_m * reach_m:
+                return False
+    return True
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _search(s, rho, w, m, tie, dof, limit, reach_m, spread, axes, thin, n4, v4, rhs, both, ranges, starts, found, costs,
+            state, r, u, a, g, step, trial, x):  # fmt: skip
+    """Fill `found` with the minima that the closed form, its images and, where those fail, a ring of starts lead to.
+
+    `state` receives how many there are, and the least squares at the end of a descent that was lost.
+    """
+    state[0], state[1] = 0.0, math.inf
+    _closed_form(s, rho, m, tie, spread, n4, v4, rhs, both, ranges, starts)
+    for k in range(-2, IMAGES + 6 * len(RING)):
+        start = starts[k] if k < 0 else x
+        if k >= IMAGES:
+            if state[0] > 0.0 and costs[0] <= limit:
+                return
+        elif k >= 0 and (state[0] == 0.0 or k > _last_image(dof)):
+            continue
+        if k >= 0:
+            _further_start(k, found[0], spread, axes, thin, x)
+        if not math.isfinite(start[0] + start[1] + start[2]):
+            continue
+        x[0], x[1], x[2] = start[0], start[1], start[2]
+        cost, converged = fit(x, s, rho, w, m, tie, FAR * spread, r, u, a, g, step, trial)
+        if converged:
+            state[0] = _keep(found, costs, int(state[0]), x, cost, a)
+        elif _reached(x, s, m, reach_m):
+            state[1] = min(state[1], cost)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _drop_forbidden(found, costs, n, s, w, m, tie, low_m, high_m, reach_m, r, u, a, g, m3, v3, cov):
+    """Take out minima out of reach or, with all their uncertainty, at a forbidden height; returns how many stay."""
+    if low_m == -math.inf and high_m == math.inf and reach_m == math.inf:
         return n
     stay = 0
     for k in range(n):
@@ -197,7 +219,7 @@ def _drop_forbidden(found, costs, n, s, w, m, tie, low_m, high_m, r, u, a, g, m3
             up = cov[0, 0] * nx * nx + cov[1, 1] * ny * ny + cov[2, 2] * nz * nz
             up += 2.0 * (cov[0, 1] * nx * ny + cov[0, 2] * nx * nz + cov[1, 2] * ny * nz)
             margin = MARGIN * math.sqrt(max(up, 0.0))
-        if low_m - margin <= height <= high_m + margin:
+        if low_m - margin <= height <= high_m + margin and _reached(found[k], s, m, reach_m):
             costs[stay] = costs[k]
             found[stay, :] = found[k]
             stay += 1
@@ -231,14 +253,15 @@ def _judge(x, n, lost_cost, costs, s, rho, w, m, tie, low_m, high_m, limit, spre
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _block(first, stop, sensors, rho_m, weight, tie_alt_m, tie_weight, low_m, high_m, limits,
+def _block(first, stop, sensors, rho_m, weight, tie_alt_m, tie_weight, low_m, high_m, reach_m, limits,
            position, covariance, gdop, reliability, cost, dof, code, residual):  # fmt: skip
     """Fixes `first` to `stop`, with scratch of their own."""
     most = rho_m.shape[1]
     s, u = np.empty((3, most)), np.empty((3, most))
     rho, w, one, r = np.empty(most), np.empty(most), np.ones(most), np.empty(most)
     tie, origin = np.zeros(5), np.empty(3)
-    n4, v4, rhs, starts = np.empty((4, 4)), np.empty((4, 4)), np.empty(4), np.empty((2, 3))
+    n4, v4, rhs = np.empty((4, 4)), np.empty((4, 4)), np.empty(4)
+    both, starts = np.empty((2, 3)), np.empty((2, 3))
     m3, v3, scatter, cov = np.empty((3, 3)), np.empty((3, 3)), np.empty((3, 3)), np.empty((3, 3))
     found, costs, ranges, state = np.empty((RIVALS, 3)), np.empty(RIVALS), np.empty(2), np.empty(2)
     a, g, step, trial, x = np.empty(6), np.empty(3), np.empty(3), np.empty(3), np.empty(3)
@@ -260,13 +283,13 @@ def _block(first, stop, sensors, rho_m, weight, tie_alt_m, tie_weight, low_m, hi
             code[fix] = BAD_GEOMETRY
             continue
         limit = limits[dof[fix]]
-        _search(s, rho, w, m, tie, dof[fix], limit, spread, scatter, _thinnest(m3), n4, v4, rhs, starts, ranges, found,
-                costs, state, r, u, a, g, step, trial, x)  # fmt: skip
+        _search(s, rho, w, m, tie, dof[fix], limit, reach_m, spread, scatter, _thinnest(m3), n4, v4, rhs, both, ranges,
+                starts, found, costs, state, r, u, a, g, step, trial, x)  # fmt: skip
         n = int(state[0])
         if n == 0:
             code[fix] = NOT_CONVERGED
             continue
-        n = _drop_forbidden(found, costs, n, s, w, m, tie, low_m, high_m, r, u, a, g, m3, v3, cov)
+        n = _drop_forbidden(found, costs, n, s, w, m, tie, low_m, high_m, reach_m, r, u, a, g, m3, v3, cov)
         if n == 0:
             code[fix] = OUTSIDE
             continue
@@ -291,7 +314,7 @@ def _block(first, stop, sensors, rho_m, weight, tie_alt_m, tie_weight, low_m, hi
 
 
 @njit(cache=True, nogil=True, parallel=True)
-def locate_batch(sensors, rho_m, weight, tie_alt_m, tie_weight, low_m, high_m, limits,
+def locate_batch(sensors, rho_m, weight, tie_alt_m, tie_weight, low_m, high_m, reach_m, limits,
                  position, covariance, gdop, reliability, cost, dof, code, residual, blocks):  # fmt: skip
     """Positions of n fixes from range differences at up to M sensors.
 
@@ -307,6 +330,8 @@ def locate_batch(sensors, rho_m, weight, tie_alt_m, tie_weight, low_m, high_m, l
         Height above the ellipsoid, m, and its inverse variance, 1/m^2; weight 0 is no tie.
     low_m, high_m : float
         Heights between which a position may lie.
+    reach_m : float
+        Distance beyond which no sensor hears, m.
     limits : float64, shape (M,)
         Largest weighted squares that are still consistent, by degrees of freedom.
     position, covariance, gdop, reliability, cost, dof, code, residual
@@ -317,4 +342,4 @@ def locate_batch(sensors, rho_m, weight, tie_alt_m, tie_weight, low_m, high_m, l
     n = rho_m.shape[0]
     for b in prange(blocks):
         _block(b * n // blocks, (b + 1) * n // blocks, sensors, rho_m, weight, tie_alt_m, tie_weight, low_m, high_m,
-               limits, position, covariance, gdop, reliability, cost, dof, code, residual)  # fmt: skip
+               reach_m, limits, position, covariance, gdop, reliability, cost, dof, code, residual)  # fmt: skip

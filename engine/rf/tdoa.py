@@ -42,7 +42,7 @@ REASONS = {
     INCONSISTENT: "inconsistent",
     NOT_CONVERGED: "not converged",
     BAD_INPUT: "bad input",
-    OUTSIDE: "outside alt_range_m",
+    OUTSIDE: "outside limits",
 }
 """What the variable `reason` may say, by code; docs/engine-rf-tdoa.md explains each."""
 
@@ -66,6 +66,7 @@ def locate_tdoa(
     alt_m: ArrayLike | None = None,
     alt_sigma_m: ArrayLike | None = None,
     alt_range_m: tuple[float, float] = (-np.inf, np.inf),
+    reach_m: float = np.inf,
     sensor_sigma_m: ArrayLike = 0.0,
     clock_sigma_s: ArrayLike = 0.0,
     speed_m_s: float = SPEED_OF_LIGHT_M_S,
@@ -92,6 +93,8 @@ def locate_tdoa(
         m: one more measurement, which may be weak. NaN in `alt_m`: not known for that fix.
     alt_range_m : (float, float)
         Heights outside which there can be no emitter, m; decides between mirror images.
+    reach_m : float
+        Distance beyond which no sensor hears, m; decides between positions far and near.
     sensor_sigma_m : array_like of float, shape (), (M,) or (N, M)
         Standard deviation of each coordinate of a sensor's position, m. To first order it is a noise
         of the range, of the same size whatever the direction; it is taken as independent from fix
@@ -140,6 +143,8 @@ def locate_tdoa(
     weight = noise_m(sigma_s, clock_sigma_s, sensor_sigma_m, speed, n, most) ** -2
     tie_alt_m, tie_weight = height_tie(alt_m, alt_sigma_m, n)
     low_m, high_m = _heights(alt_range_m)
+    if not reach_m > 0.0:
+        raise ValueError(f"reach_m is {reach_m}; it must be a distance above 0 m")
     if not 0.0 < consistency_p < 1.0:
         raise ValueError(f"consistency_p is {consistency_p}; it must be a probability between 0 and 1")
     # With no degree of freedom nothing can contradict; what is left is rounding.
@@ -149,8 +154,8 @@ def locate_tdoa(
     residual = np.full((n, most), np.nan)
     dof, code = np.zeros(n, np.int32), np.zeros(n, np.int8)
     locate_batch(
-        sensors, rho_m, weight, tie_alt_m, tie_weight, low_m, high_m, limits, position, covariance, gdop, reliability,
-        cost, dof, code, residual, max(1, n // BLOCK),
+        sensors, rho_m, weight, tie_alt_m, tie_weight, low_m, high_m, float(reach_m), limits, position, covariance,
+        gdop, reliability, cost, dof, code, residual, max(1, n // BLOCK),
     )  # fmt: skip
     return _fixes(position, covariance, gdop, reliability, cost, dof, code, residual / speed)
 

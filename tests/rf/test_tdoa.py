@@ -190,7 +190,19 @@ def test_the_height_range_decides_between_mirror_images():
     above = locate_tdoa(sensors, tdoa, NOISE_S, alt_range_m=(-500, 20_000))
     assert above.ok.item()
     assert above.alt_m.item() == pytest.approx(11_000, abs=6 * np.sqrt(np.trace(above.covariance_m2.values[0])))
-    assert locate_tdoa(sensors, tdoa, NOISE_S, alt_range_m=(20_000, 30_000)).reason.item() == "outside alt_range_m"
+    assert locate_tdoa(sensors, tdoa, NOISE_S, alt_range_m=(20_000, 30_000)).reason.item() == "outside limits"
+
+
+def test_three_sensors_and_a_height_need_to_know_how_far_they_hear():
+    rng = np.random.default_rng(13)
+    sensors, positions, alt_m = over_land(4000, 3, rng)
+    tdoa = arrivals(sensors, positions, 50e-9, rng)
+    known = {"alt_m": alt_m, "alt_sigma_m": 30.0}
+    anywhere = locate_tdoa(sensors, tdoa, 50e-9, **known)
+    heard = locate_tdoa(sensors, tdoa, 50e-9, **known, reach_m=500e3)
+    assert heard.ok.sum() > 2 * anywhere.ok.sum()
+    ratio, _ = errors_in_sigmas(heard, positions)
+    assert (ratio < 10).all()
 
 
 def test_the_ellipse_holds_its_share_of_horizontal_errors():
@@ -304,6 +316,7 @@ def test_ecef_goes_back_to_where_it_came_from_and_where_proj_says(lat, lon, alt_
         ({"alt_m": 100.0}, "both are needed"),
         ({"alt_m": 100.0, "alt_sigma_m": -1.0}, r"alt_sigma_m is \[-1. -1.\]"),
         ({"alt_range_m": (5.0, 5.0)}, r"alt_range_m is \(5.0, 5.0\)"),
+        ({"reach_m": 0.0}, "reach_m is 0.0"),
         ({"speed_m_s": -1.0}, "speed_m_s is -1.0"),
         ({"consistency_p": 0.0}, "consistency_p is 0.0"),
     ],
