@@ -32,10 +32,15 @@ FORMAT = "rho_history 1"
 
 FIELDS = ("final_rho", "final_g_tt", "rho_s")
 
-# Superblock and object headers of this version carry checksums, so that a flipped bit in them is found out.
+# Superblock and object headers of this version carry checksums, so that a flipped bit in them is found out. The
+# global heap has none, and a flipped bit there makes the HDF5 library loop for ever: texts are of fixed length, and
+# there are no dimension scales, because both would otherwise lie in it.
 _LIBVER = ("v110", "v110")
 _CHUNK = 256
-_SOURCES = ("params.py", "solver.py", "_walk.py", "_stepper.py", "_etdrk4.py")
+_SOURCES = {
+    "solver": ("params.py", "solver.py", "_walk.py", "_stepper.py", "_etdrk4.py"),
+    "metrics": ("metrics.py", "nulls.py", "validator.py", "artifact.py"),
+}
 
 
 class ArtifactMissing(Exception):
@@ -67,8 +72,12 @@ def artifact_name(identity: str) -> str:
 
 
 @cache
-def code_version() -> str:
-    """Version of the project, and a hash of the source text of the solver: what computed an artifact.
+def code_version(part: str = "solver") -> str:
+    """Version of the project, and a hash of the source text of what computed an artifact or its metrics.
+
+    Parameters
+    ----------
+    part : {"solver", "metrics"}
 
     Returns
     -------
@@ -84,10 +93,10 @@ def code_version() -> str:
     except importlib.metadata.PackageNotFoundError:
         version = "0"
     digest = hashlib.sha1(usedforsecurity=False)
-    for name in _SOURCES:
+    for name in _SOURCES[part]:
         source = Path(__file__).with_name(name)
         digest.update(source.read_bytes() if source.is_file() else b"")
-    return f"{version}+solver.{digest.hexdigest()[:12]}"
+    return f"{version}+{part}.{digest.hexdigest()[:12]}"
 
 
 def write_artifact(run: xr.Dataset, folder: str | os.PathLike[str]) -> Path:
@@ -128,23 +137,20 @@ def write_artifact(run: xr.Dataset, folder: str | os.PathLike[str]) -> Path:
         raise ValueError("this run was begun from a given start and has no id; only runs from a seed have artifacts")
 
     def fill(file: h5py.File) -> None:
-        file.attrs["format"] = FORMAT
-        file.attrs["code_version"] = code_version()
-        file.attrs["libraries"] = canonical_json({name: importlib.metadata.version(name) for name in _LIBRARIES})
-        for name in ("params", "run_id", "smallest_dt", "t"):
-            file.attrs[name] = run.attrs[name]
-        axes = {}
+        libraries = canonical_json({name: importlib.metadata.version(name) for name in _LIBRARIES})
+        texts = {"format": FORMAT, "code_version": code_version(), "libraries": libraries}
+        for name, text in (texts | {name: run.attrs[name] for name in ("params", "run_id")}).items():
+            file.attrs[name] = np.bytes_(text.encode())
+        for name in ("smallest_dt", "t"):
+            file.attrs[name] = float(run.attrs[name])
         for name in sorted(map(str, run.coords)):
-            axes[name] = file.create_dataset(name, data=run.coords[name].to_numpy(), fletcher32=True)
-            axes[name].make_scale(name)
+            file.create_dataset(name, data=run.coords[name].to_numpy(), fletcher32=True)
         for name in (*FIELDS, *(["rho_history"] if "rho_history" in run else [])):
             field = run[name]
             chunks = tuple(1 if dim == "t" else min(size, _CHUNK) for dim, size in field.sizes.items())
             stored = file.create_dataset(name, data=field.to_numpy(), chunks=chunks, fletcher32=True)
-            for number, dim in enumerate(field.dims):
-                stored.dims[number].attach_scale(axes[str(dim)])
-            if "long_name" in field.attrs:
-                stored.attrs["long_name"] = field.attrs["long_name"]
+            stored.attrs["axes"] = np.bytes_(" ".join(map(str, field.dims)).encode())
+            stored.attrs["long_name"] = np.bytes_(field.attrs["long_name"].encode())
 
     return _write_whole(Path(folder) / artifact_name(run.attrs["run_id"]), fill)
 
@@ -205,7 +211,7 @@ def write_checkpoint(saved: Checkpoint, folder: str | os.PathLike[str]) -> Path:
         raise ValueError("this run was begun from a given start and has no id; its checkpoint has no name")
 
     def fill(file: h5py.File) -> None:
-        file.attrs["params"] = canonical_json(saved.params.as_dict())
+        file.attrs["params"] = np.bytes_(canonical_json(saved.params.as_dict()).encode())
         for name in ("step", "level", "calm", "deepest"):
             file.attrs[name] = getattr(saved, name)
         for name in ("spectrum", "rho_s", "history"):
@@ -311,14 +317,19 @@ def _checkpoint_of(file: h5py.File, path: Path) -> Checkpoint:
 def _attribute(file: h5py.File, name: str) -> Any:
     if name not in file.attrs:
         raise ArtifactUnreadable(f"there is no attribute {name!r}")
+    stored = file.attrs.get_id(name)
+    if stored.shape != () or stored.get_type().get_class() not in (h5py.h5t.STRING, h5py.h5t.FLOAT, h5py.h5t.INTEGER):
+        raise ArtifactUnreadable(f"the attribute {name!r} is neither a number nor a text")
+    if stored.dtype == object:  # in the global heap, which is not safe to read
+        raise ArtifactUnreadable(f"the attribute {name!r} is a text of variable length; it must be of fixed length")
     return file.attrs[name]
 
 
 def _text(file: h5py.File, name: str) -> str:
     value = _attribute(file, name)
-    if not isinstance(value, str):
+    if not isinstance(value, bytes):
         raise ArtifactUnreadable(f"the attribute {name!r} is a {type(value).__name__}; it must be text")
-    return value
+    return value.decode()
 
 
 def _params(file: h5py.File) -> RunParams:

@@ -354,7 +354,8 @@ def _dataset(run: RunParams, position: Position, place: int, own_start: bool) ->
     coords = {"y": axis, "x": axis}
     if run.history_every:
         coords["t"] = np.arange(len(position.frames)) * (run.history_every * run.dt)
-        fields["rho_history"] = (("t", *plane), np.array([frame[place] for frame in position.frames]))
+        history = np.array([frame[place] for frame in position.frames])
+        fields["rho_history"] = (("t", *plane), history, {"long_name": "|psi|^2 over time"})
     attrs = {"params": canonical_json(run.as_dict()), "t": run.T_steps * run.dt}
     attrs["smallest_dt"] = run.dt / 2**position.deepest
     if own_start:

@@ -70,8 +70,8 @@ def validate(path: str | os.PathLike[str], *, draws: int = DRAWS) -> dict[str, A
         raise ValueError(f"draws is {draws}; it must be at least 1")
     report: dict[str, Any] = {
         "status": "ok", "reason": "", "artifact": Path(path).name, "run_id": None, "params": None,
-        "code_version": None, "libraries": None, "smallest_dt": None, "validated_by": code_version(), "draws": draws,
-        "targets": list(LOG_PRIMES), "peaks": [], "nulls": {},
+        "code_version": None, "libraries": None, "smallest_dt": None, "validated_by": code_version("metrics"),
+        "draws": draws, "targets": list(LOG_PRIMES), "peaks": [], "nulls": {},
     }  # fmt: skip
     try:
         run = read_artifact(path)
