@@ -7,6 +7,7 @@ from engine.hypergraph.density import density
 from engine.hypergraph.graph import Hyperedge, Hypergraph, ScopeStats
 from engine.hypergraph.sphere import SphereIndex, great_circle_km
 from engine.hypergraph.star import star_segments, star_segments_on_sphere
+from engine.hypergraph.warm import warm
 
 __all__ = [
     "Hyperedge",
@@ -17,4 +18,5 @@ __all__ = [
     "great_circle_km",
     "star_segments",
     "star_segments_on_sphere",
+    "warm",
 ]

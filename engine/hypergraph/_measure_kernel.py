@@ -80,14 +80,6 @@ def join_by_overlap(start, members, n_nodes, s):
 
 
 @numba.njit(cache=True, nogil=True)
-def shared_counts(mine, node_start, node_edges, counts):
-    """Add to `counts`, per hyperedge, how many of some nodes it has."""
-    for v in mine:
-        for at in range(node_start[v], node_start[v + 1]):
-            counts[node_edges[at]] += 1
-
-
-@numba.njit(cache=True, nogil=True)
 def pair_clustering(nodes, edge_start, edge_nodes, node_start, node_edges):
     """Share of a node's pairs of neighbours that are neighbours themselves, 0 with fewer than two."""
     n = node_start.size - 1
@@ -125,20 +117,20 @@ def pair_clustering(nodes, edge_start, edge_nodes, node_start, node_edges):
 
 
 @numba.njit(cache=True, nogil=True)
-def neighbour_slots(edges, edge_head, next_of_edge, node, alive, size):
-    """Nodes of some hyperedges, one after the other, repeats included."""
+def across(slots, head, following, other, alive, count):
+    """The other ends of all living rows of some hyperedges (or nodes), one after the other, repeats included."""
     total = 0
-    for e in edges:
-        total += size[e]
+    for s in slots:
+        total += count[s]
     out = np.empty(total, np.int32)
     at = 0
-    for e in edges:
-        row = edge_head[e]
+    for s in slots:
+        row = head[s]
         while row >= 0:
             if alive[row]:
-                out[at] = node[row]
+                out[at] = other[row]
                 at += 1
-            row = next_of_edge[row]
+            row = following[row]
     return out
 
 

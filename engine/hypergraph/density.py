@@ -17,6 +17,8 @@ By = Literal["count", "weight", "recency", "kind"]
 NEEDS = {"count": (), "weight": ("weight",), "recency": ("last_seen_s",), "kind": ("kind",)}
 UNITS = {"count": "1", "weight": "1", "recency": "s since 1970-01-01T00:00:00Z", "kind": "1"}
 TYPES = {"count": np.uint32, "weight": np.float32, "recency": np.float64, "kind": np.uint32}
+MAX_CELLS = 2**27
+"""Values of a raster by kind at most: 512 MiB."""
 MAX_SIDE = 8192
 """Cells along one side of a raster at most."""
 
@@ -82,6 +84,8 @@ def density(
     table = nodes_or_segments
     if by == "kind":
         kinds = _kinds(table)
+        if len(kinds) * ny * nx > MAX_CELLS:
+            raise ValueError(f"{len(kinds)} kinds on {ny} x {nx} cells are more than {MAX_CELLS} values; merge some")
         table = table[table["kind"].notna()] if table["kind"].isna().any() else table
     if degrees and len(table):
         table = _unrolled(table, names, west, east)

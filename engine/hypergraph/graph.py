@@ -165,7 +165,7 @@ class Hypergraph(Store):
         with self._lock:
             slot = self._slot(self._nodes, node)
             rows, edges = self._incidences, self._incidences.edges_of(slot, self._nodes)
-            around = _measure_kernel.neighbour_slots(
+            around = _measure_kernel.across(
                 edges, self._edges["head"], rows["next_of_edge"], rows["node"], rows["alive"], self._edges["count"]
             )
             around = np.unique(around)
@@ -230,25 +230,27 @@ class Hypergraph(Store):
         """
         with self._lock:
             start, members = self._incidences.by_edge(self._edges, self._nodes)
-            labels = measures.component_labels(start, members, self._nodes.columns.n, s)
-            slots = np.flatnonzero((labels >= 0) & (self._edges["alive"] == 1))
-            order = slots[np.argsort(labels[slots], kind="stable")]
-            ids = self._edges.ids.take(order)
+            living, n_nodes = self._edges.living(), self._nodes.columns.n
+            ids = self._edges.ids.take(living)
+        # Not while holding the lock: the writer need not wait for what may take seconds.
+        labels = measures.component_labels(start, members, n_nodes, s)[living]
+        order = np.argsort(labels, kind="stable")
+        order = order[labels[order] >= 0]
         cuts = np.flatnonzero(np.diff(labels[order], prepend=-1, append=-1)) if len(order) else np.zeros(1, np.int64)
-        parts = [ids[a:b] for a, b in itertools.pairwise(cuts)]
+        parts = [ids[order[a:b]] for a, b in itertools.pairwise(cuts)]
         return sorted(parts, key=len, reverse=True)
 
     def overlap(self, edge: str | int) -> pd.Series:
         """How many nodes each other hyperedge shares with one, |a ∩ b|, where any; indexed by id, greatest first."""
         with self._lock:
             slot = self._slot(self._edges, edge)
-            mine = self._incidences.members(slot, self._edges)
-            start, edges = self._incidences.by_node(self._edges, self._nodes)
-            shared = measures.shared_nodes(mine, start, edges, self._edges.columns.n)
-            shared[slot] = 0
-            slots = np.flatnonzero(shared)
-            slots = slots[np.argsort(-shared[slots], kind="stable")]
-            return pd.Series(shared[slots], self._edges.ids.take(slots).rename("edge"), name="overlap")
+            mine, rows = self._incidences.members(slot, self._edges), self._incidences
+            met = _measure_kernel.across(
+                mine, self._nodes["head"], rows["next_of_node"], rows["edge"], rows["alive"], self._nodes["count"]
+            )
+            slots, shared = np.unique(met[met != slot], return_counts=True)
+            order = np.argsort(-shared, kind="stable")
+            return pd.Series(shared[order], self._edges.ids.take(slots[order]).rename("edge"), name="overlap")
 
     def clustering(self, nodes: Sequence[str | int] | None = None) -> pd.Series:
         """Clustering coefficient of all nodes, or of some, in the clique expansion; see `measures.pair_clustering`."""
@@ -256,8 +258,9 @@ class Hypergraph(Store):
             slots = self._nodes.living() if nodes is None else self._nodes.find(nodes)
             by_edge = self._incidences.by_edge(self._edges, self._nodes)
             by_node = self._incidences.by_node(self._edges, self._nodes)
-            values = measures.pair_clustering(np.asarray(slots, np.int32), by_edge, by_node)
-            return pd.Series(values, self._nodes.ids.take(slots).rename("node"), name="clustering")
+            ids = self._nodes.ids.take(slots).rename("node")
+        values = measures.pair_clustering(np.asarray(slots, np.int32), by_edge, by_node)
+        return pd.Series(values, ids, name="clustering")
 
     def size_distribution(self) -> pd.Series:
         """How many hyperedges there are of each size that occurs, indexed by size."""

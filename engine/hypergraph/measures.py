@@ -1,4 +1,4 @@
-"""Measures of a hypergraph by their definitions: components, overlap, clustering, distributions, entropy.
+"""Measures of a hypergraph by their definitions: s-components, clustering, entropy.
 
 Pure functions over CSR incidences and plain arrays; `Hypergraph` has methods of the same names that
 speak of ids. They must not know ids, weights' decay or storage.
@@ -64,19 +64,6 @@ def component_labels(start: Start, members: Slots, n_nodes: int, s: int = 1) -> 
     labels = np.full(len(sizes), -1, np.int32)
     labels[large] = large[kernel.join_by_overlap(new_start, ranks, n_nodes, int(s))]
     return labels
-
-
-def shared_nodes(mine: Slots, node_start: Start, node_edges: Slots, n_edges: int) -> NDArray[np.int64]:
-    """How many of some nodes each hyperedge has: the overlap |a ∩ b| of a hyperedge a with every b.
-
-    Examples
-    --------
-    >>> shared_nodes(np.array([0, 1], np.int32), np.array([0, 1, 3]), np.array([0, 0, 1], np.int32), 2).tolist()
-    [2, 1]
-    """
-    counts = np.zeros(n_edges, np.int64)
-    kernel.shared_counts(mine, node_start, node_edges, counts)
-    return counts
 
 
 def pair_clustering(nodes: Slots, edges: tuple[Start, Slots], by_node: tuple[Start, Slots]) -> NDArray[np.float64]:

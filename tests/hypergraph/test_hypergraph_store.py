@@ -150,7 +150,7 @@ class DictGraph(RuleBasedStateMachine):
 
 
 TestAgainstDicts = DictGraph.TestCase
-TestAgainstDicts.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+TestAgainstDicts.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)
 
 
 def table(edges, nodes, **columns):
