@@ -4,9 +4,11 @@ What comes from outside is checked here, at the door; what cannot be used is cou
 """
 
 from engine.ingest.eve_read import iter_eve, read_eve
+from engine.ingest.eve_tail import EvePosition, EveTail
 from engine.ingest.gate import FixGate
 from engine.ingest.pcap_address import community_id
 from engine.ingest.pcap_read import iter_pcap, read_pcap
+from engine.ingest.pcap_replay import PcapReplay
 from engine.ingest.protocol import CaptureEngine, CaptureStats, Sink
 from engine.ingest.rejects import REASONS, Rejects
 from engine.ingest.tracks_read import iter_tracks, read_tracks
@@ -16,7 +18,10 @@ __all__ = [
     "REASONS",
     "CaptureEngine",
     "CaptureStats",
+    "EvePosition",
+    "EveTail",
     "FixGate",
+    "PcapReplay",
     "Rejects",
     "Sink",
     "TrackReplay",

@@ -173,6 +173,10 @@ class EveLines:
         """Events of the last line, which has no end; afterwards a new beginning."""
         return self.feed(b"\n") if self.pending else empty_events()
 
+    def forget(self) -> None:
+        """Drop the incomplete line: what comes next is from another place."""
+        self._carry, self.pending, self._skipping = [], 0, False
+
     def _hold(self, data: bytes) -> None:
         if not data:
             return

@@ -43,7 +43,7 @@ def parse_request(data: bytes) -> tuple[dict[str, Any], int] | None:
     --------
     >>> said, size = parse_request(b"GET /x HTTP/1.1\\r\\nHost: a.example\\r\\n\\r\\n")
     >>> said["http_host"], said["http_url"], size
-    ('a.example', '/x', 38)
+    ('a.example', '/x', 36)
     """
     end = re.search(rb"\r?\n\r?\n", data[: MAX_HEAD_BYTES + 4])
     line = _LINE.match(data)
