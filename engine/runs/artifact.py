@@ -291,6 +291,11 @@ def _artifact_of(file: h5py.File, path: Path) -> xr.Dataset:
         raise ArtifactUnreadable(f"the file is named for another run than it holds, {identity}")
     n, real = run.N_grid, PRECISIONS[run.precision][1]
     data: dict[str, Any] = {name: (("y", "x"), _array(file, name, (n, n), real)) for name in FIELDS}
+    for name, least in (("final_rho", 0.0), ("rho_s", np.nextafter(0.0, 1.0))):
+        low = int(np.count_nonzero(data[name][1] < least))
+        if low:
+            side = "not above" if least else "below"
+            raise ArtifactUnreadable(f"{name} is no density: it has {low} cells that are {side} 0")
     coords = {name: _array(file, name, (n,), "float64") for name in ("y", "x")}
     if run.history_every:
         frames = 1 + run.T_steps // run.history_every

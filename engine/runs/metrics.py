@@ -241,7 +241,8 @@ def geometric_residual(g_tt: ArrayLike, rho_s: ArrayLike, rho_vac: float, alpha:
     >>> geometric_residual([[-2.0, -1.0]], [[1.0, 2.0]], rho_vac=2.0, alpha=1.0)
     0.0
     """
-    expected = (rho_vac / np.asarray(rho_s, np.float64)) ** alpha
+    with np.errstate(over="ignore", divide="ignore"):  # an infinity says what it is
+        expected = (rho_vac / np.asarray(rho_s, np.float64)) ** alpha
     return float(np.linalg.norm(np.asarray(g_tt, np.float64) + expected))
 
 
