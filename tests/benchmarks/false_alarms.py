@@ -198,7 +198,7 @@ def raised_share(found: list[Transition], name: str, hours: float) -> str:
         total += 0.0 if since is None or t.raised else t.time_s - since
         since = t.time_s if t.raised else None
     total += 0.0 if since is None else T0_S + hours * HOUR_S - since
-    return f"{100.0 * total / (hours * HOUR_S):.2g} %"
+    return f"{100.0 * total / (hours * HOUR_S):.3g} %"
 
 
 def delay_s(monitor: Monitor, batch: pa.Table, change_s: float, name: str | None, entity: str | None) -> float:
