@@ -33,7 +33,9 @@ class EncodedIds(NamedTuple):
     codes: NDArray[np.int64] | None
     """Where the ids came as a dictionary: the row above of each id."""
 
-    def __len__(self) -> int:
+    @property
+    def n_rows(self) -> int:
+        """How many ids there are, repeats included."""
         return len(self.tags) if self.codes is None else len(self.codes)
 
 
@@ -87,7 +89,8 @@ def encode_ids(values: Any, name: str) -> EncodedIds:
     kind = array.type
     if pa.types.is_string(kind) or pa.types.is_string_view(kind):
         array = array.cast(pa.large_string())
-    elif pa.types.is_null(kind) and not len(array):
+    elif not len(array):
+        # An empty table's columns are of any type.
         array = pa.array([], pa.large_string())
     if pa.types.is_large_string(array.type):
         _, at, data = array.buffers()

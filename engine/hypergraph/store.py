@@ -95,8 +95,8 @@ class Store:
         """
         require(edges, ("edge", "node"), ("edge", "node", "kind", "weight", "time", "node_kind"))
         edge_ids, node_ids = encode_ids(column(edges, "edge"), "edge"), encode_ids(column(edges, "node"), "node")
-        if len(edge_ids) != len(node_ids):
-            raise ValueError(f"{len(edge_ids)} edges and {len(node_ids)} nodes; a row needs one of each")
+        if edge_ids.n_rows != node_ids.n_rows:
+            raise ValueError(f"{edge_ids.n_rows} edges and {node_ids.n_rows} nodes; a row needs one of each")
         weight, time_s = weights(edges), times_s(edges)
         kind, node_kind = column(edges, "kind"), column(edges, "node_kind")
         with self._lock:

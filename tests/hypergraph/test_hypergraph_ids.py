@@ -81,3 +81,9 @@ def test_categories_that_do_not_occur_are_no_ids():
     slots = table.intern(encode_ids(pd.Categorical(["c", "b", "c"], categories=["a", "b", "c"]), "node"))
     assert slots.tolist() == [0, 1, 0] and table.n == 2
     assert table.take(np.arange(2)).tolist() == ["c", "b"]
+
+
+def test_categories_of_text_and_integers_are_both():
+    table = IdTable()
+    assert table.intern(encode_ids(pd.Categorical(["a", 1, "a", "1"]), "node")).tolist() == [0, 1, 0, 2]
+    assert table.take(np.arange(3)).tolist() == ["a", 1, "1"]

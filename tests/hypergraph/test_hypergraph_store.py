@@ -178,6 +178,30 @@ def test_members_stay_in_the_order_they_came_also_when_one_comes_back():
     assert sorted(graph.edge("e").nodes) == list("abcdz")
 
 
+@pytest.mark.parametrize(
+    "nothing",
+    [pd.DataFrame(columns=["edge", "node", "weight", "time", "kind"]), pd.DataFrame({"edge": [], "node": []})],
+    ids=["no types", "floats"],
+)
+def test_an_empty_table_adds_nothing_and_an_empty_graph_answers(nothing):
+    graph = Hypergraph()
+    graph.add(nothing)
+    answers = (graph.nodes(), graph.edges(), graph.incidences(), graph.degree(), graph.points(), graph.segments())
+    assert [len(answer) for answer in answers] == [0] * 6
+    assert graph.prune(1.0) == 0 and graph.to_hif()["incidences"] == []
+
+
+def test_tables_of_arrow_and_of_nullable_columns_say_the_same():
+    graph = Hypergraph(0.0)
+    moments = pa.array([1_000_000, 2_000_000], pa.timestamp("us", "UTC"))
+    graph.add(pa.table({"edge": ["a", "a"], "node": [1, 2], "time": moments}))
+    graph.add(
+        pd.DataFrame({"edge": ["a"], "node": [3], "weight": pd.array([None], "Float64"), "kind": pd.Categorical(["x"])})
+    )
+    edge = graph.edge("a")
+    assert (edge.nodes, edge.weight, edge.kind, edge.created_s, edge.last_seen_s) == ([1, 2, 3], 1.0, "x", 1.0, 2.0)
+
+
 def test_what_is_refused_changes_nothing():
     graph = Hypergraph()
     graph.add(table("e", "a", weight=[2.0]))
