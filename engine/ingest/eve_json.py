@@ -164,29 +164,30 @@ def _after_literal(text: np.ndarray, at: int, end: int) -> int:
     return at
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def _after_space(text: np.ndarray, at: int, end: int) -> int:
     while at < end and (text[at] == 32 or text[at] == 9 or text[at] == 13 or text[at] == 10):
         at += 1
     return at
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def _child(tree: np.ndarray, text: np.ndarray, node: int, start: int, end: int) -> int:
     """Node of a key under a node; `UNKNOWN` or `DROP` where the table does not name it."""
     if node < 0:
         return node
-    value = (2166136261 ^ (node * 40503)) & 0xFFFFFFFF
-    for i in range(start, end):
-        value = ((value ^ text[i]) * 16777619) & 0xFFFFFFFF
+    value, size = node, end - start
+    if size:  # as `engine.ingest.eve_fields.key_hash`
+        value = node * 40503 + size * 30011 + text[start] * 131 + text[start + size // 2] * 8191 + text[end - 1] * 257
+        value ^= value >> 9
     table, mask = tree[TABLE], tree[PARENT] - tree[TABLE] - 1
-    place = (value ^ (value >> 15)) & mask
+    place = value & mask
     while tree[table + place] >= 0:
         edge = tree[table + place]
         first = tree[tree[NAME_AT] + edge]
-        if tree[tree[PARENT] + edge] == node and tree[tree[NAME_AT] + edge + 1] - first == end - start:
+        if tree[tree[PARENT] + edge] == node and tree[tree[NAME_AT] + edge + 1] - first == size:
             same = True
-            for i in range(end - start):
+            for i in range(size):
                 if tree[tree[NAMES] + first + i] != text[start + i]:
                     same = False
                     break
@@ -196,7 +197,7 @@ def _child(tree: np.ndarray, text: np.ndarray, node: int, start: int, end: int) 
     return int(tree[tree[REST] + node])
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def _take(
     tree: np.ndarray, slots: np.ndarray, lists: np.ndarray, stack: np.ndarray, depth: int, start: int, end: int
 ) -> None:
@@ -228,7 +229,7 @@ def _take(
     lists[COUNTS, 0] += 1
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def _after_scalar(text: np.ndarray, at: int, end: int) -> int:
     byte = text[at]
     if byte == 34:
@@ -240,7 +241,7 @@ def _after_scalar(text: np.ndarray, at: int, end: int) -> int:
     return _BROKEN
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def _scan_key(tree: np.ndarray, text: np.ndarray, at: int, end: int, stack: np.ndarray, depth: int) -> int:
     """Place after a key and its colon; the level then knows what its value is."""
     if text[at] != 34:

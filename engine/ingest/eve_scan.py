@@ -137,7 +137,7 @@ def _own_id_is_right(text: np.ndarray, slots: np.ndarray) -> bool:
     return True
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def _write_entity(text: np.ndarray, slots: np.ndarray, out: np.ndarray, at: int) -> int:
     """Community ID of the record's flow; else its flow number; else nothing."""
     proto = _protocol(text, slots[_PROTO, 0], slots[_PROTO, 1]) if slots[_PROTO, 1] else -1
@@ -164,7 +164,7 @@ def _write_entity(text: np.ndarray, slots: np.ndarray, out: np.ndarray, at: int)
     return at
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def _write_kind(text: np.ndarray, start: int, end: int, out: np.ndarray, at: int) -> int:
     """``net.`` and the event type in small letters; -1 where that is no plain word."""
     if end - start < 3 or end - start - 2 > MAX_KIND_CHARS or text[start] != 34:
@@ -206,18 +206,16 @@ def _write_joined(text: np.ndarray, lists: np.ndarray, slot: int, out: np.ndarra
     return at + 1
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def _write_slot(
     tree: np.ndarray, text: np.ndarray, slots: np.ndarray, lists: np.ndarray, slot: int, out: np.ndarray, at: int
 ) -> int:
     """One ``"key":value,``; where it ended, which is where it began if there is nothing to tell."""
-    first, last, begin = tree[tree[KEY_AT] + slot], tree[tree[KEY_AT] + slot + 1], at
+    first, last, begin = tree[tree[KEY_AT] + slot] + tree[KEYS], tree[tree[KEY_AT] + slot + 1] + tree[KEYS], at
     start, end = slots[slot, 0], slots[slot, 1]
     if first == last or end == 0:
         return at
-    for i in range(first, last):
-        out[at] = tree[tree[KEYS] + i]
-        at += 1
+    at = copy_bytes(tree, first, last, out, at)
     if tree[tree[JOINED] + slot]:
         at = _write_joined(text, lists, slot, out, at)
     elif not fits_float(text, start, end):
@@ -242,7 +240,7 @@ def _write_slot(
     return at + 1
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def _write_payload(
     tree: np.ndarray, text: np.ndarray, slots: np.ndarray, lists: np.ndarray, out: np.ndarray, at: int
 ) -> int:

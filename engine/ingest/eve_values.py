@@ -112,16 +112,17 @@ def text_end(text: np.ndarray, start: int, end: int) -> int:
         at += size
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def copy_bytes(text: np.ndarray, start: int, end: int, out: np.ndarray, at: int) -> int:
     """Copy text[start:end]; where it ended."""
-    for i in range(start, end):
-        out[at] = text[i]
-        at += 1
-    return at
+    # Unsigned indices need no look at whether they count from the end, so that the loop becomes one for vectors.
+    source, target = np.uint64(start), np.uint64(at)
+    for k in range(np.uint64(end - start)):
+        out[target + k] = text[source + k]
+    return at + end - start
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def write_token(text: np.ndarray, start: int, end: int, out: np.ndarray, at: int) -> int:
     """Copy a token, a long text cut; where it ended."""
     if text[start] != 34:
@@ -132,7 +133,7 @@ def write_token(text: np.ndarray, start: int, end: int, out: np.ndarray, at: int
     return at + 1
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def fits_float(text: np.ndarray, start: int, end: int) -> bool:
     """A number that fits a float64 in any reader: neither endless digits nor a huge exponent."""
     if text[start] == 34:
