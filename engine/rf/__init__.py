@@ -3,6 +3,7 @@
 Computes on arrays and tables only; never opens a file, a socket or a database.
 """
 
+from engine.rf.attenuation import gas_attenuation_db_per_km, rain_attenuation_db_per_km
 from engine.rf.field import power_field
 from engine.rf.forecast import forecast
 from engine.rf.grid import Grid
@@ -11,4 +12,16 @@ from engine.rf.tdoa import crlb_tdoa, locate_tdoa
 from engine.rf.tdoa_field import gdop_field
 from engine.rf.tracks import TrackFold, Tracks
 
-__all__ = ["MODELS", "Grid", "TrackFold", "Tracks", "crlb_tdoa", "forecast", "gdop_field", "locate_tdoa", "power_field"]
+__all__ = [
+    "MODELS",
+    "Grid",
+    "TrackFold",
+    "Tracks",
+    "crlb_tdoa",
+    "forecast",
+    "gas_attenuation_db_per_km",
+    "gdop_field",
+    "locate_tdoa",
+    "power_field",
+    "rain_attenuation_db_per_km",
+]
