@@ -171,18 +171,3 @@ def test_the_s_components_of_a_high_school_are_those_of_scipy(contacts, school, 
     components = school.s_components(s)
     assert len(components) == n
     assert [len(c) for c in components] == sorted(np.bincount(labels).tolist(), reverse=True)
-
-
-def test_xgi_measures_the_same(contacts, school):
-    """Runs where XGI is installed; it is not a dependency of the project."""
-    xgi = pytest.importorskip("xgi")
-    theirs = xgi.Hypergraph([sorted(m) for m in contacts])
-    assert school.degree().to_dict() == theirs.nodes.degree.asdict()
-    assert school.size().to_dict() == theirs.edges.size.asdict()
-    assert school.clustering().to_dict() == pytest.approx(xgi.clustering_coefficient(theirs))
-    for node in list(theirs.nodes)[:50]:
-        assert set(school.neighbors(node)) == theirs.nodes.neighbors(node)
-    again = xgi.from_hif_dict(school.to_hif())
-    assert sorted(map(sorted, again.edges.members())) == sorted(map(sorted, contacts))
-    back = Hypergraph.from_hif(xgi.to_hif_dict(theirs))
-    assert back.degree().to_dict() == theirs.nodes.degree.asdict()
