@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import chi2
+from scipy.special import chdtri
 
 from engine.rf._ellipsoid import ecef_to_geodetic
 from engine.rf._tdoa_batch import locate_batch
@@ -148,7 +148,7 @@ def locate_tdoa(
     if not 0.0 < consistency_p < 1.0:
         raise ValueError(f"consistency_p is {consistency_p}; it must be a probability between 0 and 1")
     # With no degree of freedom nothing can contradict; what is left is rounding.
-    limits = np.concatenate([[1.0], chi2.isf(consistency_p, np.arange(1, most + 1))])
+    limits = np.concatenate([[1.0], chdtri(np.arange(1, most + 1), consistency_p)])
     position, covariance = np.full((n, 3), np.nan), np.full((n, 3, 3), np.nan)
     gdop, reliability, cost = np.full(n, np.nan), np.full(n, np.nan), np.full(n, np.nan)
     residual = np.full((n, most), np.nan)
