@@ -33,9 +33,9 @@ def _time_us(text: np.ndarray, at: int, big: bool, per_us: int) -> int:
 
 @njit(cache=True, nogil=True)
 def _believable(text: np.ndarray, at: int, big: bool, per_us: int, limit: int) -> bool:
-    """Whether a record header stands here: no more captured than there was, and less than a second of fraction."""
+    """Whether a record header stands here: some bytes, no more than there were, less than a second of fraction."""
     captured, length = _number(text, at + 8, 4, big), _number(text, at + 12, 4, big)
-    fits = captured <= limit and captured <= length and length <= 1 << 24
+    fits = 0 < captured <= limit and captured <= length and length <= 1 << 24
     return fits and _number(text, at + 4, 4, big) < 1_000_000 * per_us
 
 
@@ -46,9 +46,13 @@ def _next_classic(text: np.ndarray, at: int, big: bool, per_us: int, limit: int,
     while at + 16 <= size:
         if _believable(text, at, big, per_us, limit):
             after = at + 16 + _number(text, at + 8, 4, big)
-            near = near_us < 0 or abs(_time_us(text, at, big, per_us) - near_us) < _NEAR_US
-            if near and (after == size or (after + 16 <= size and _believable(text, after, big, per_us, limit))):
-                return at
+            time_us = _time_us(text, at, big, per_us)
+            if near_us < 0 or abs(time_us - near_us) < _NEAR_US:
+                if after == size:
+                    return at
+                if after + 16 <= size and _believable(text, after, big, per_us, limit):  # noqa: SIM102
+                    if abs(_time_us(text, after, big, per_us) - time_us) < _NEAR_US:
+                        return at
         at += 1
     return -1
 
@@ -87,28 +91,25 @@ def index_classic(
     while at + 16 <= size:
         here = _number(text, at + 8, 4, big)
         after = at + 16 + here
-        good = here <= limit
-        if good and after + 16 <= size:
-            good = _number(text, after + 8, 4, big) <= limit
-        elif good and not ended:
+        if here <= limit and not ended and after + 16 > size:
             break  # the record that follows it is not there yet, and tells whether this one ends where it says
-        elif good and after > size:
-            # It reaches beyond the end: cut off, or its length is damaged and others follow.
-            good = False
-            if _next_classic(text, at + 16, big, per_us, limit, last_us) < 0:
+        good = here <= limit and (after == size or (after + 16 <= size and _number(text, after + 8, 4, big) <= limit))
+        found = -1
+        if not good:
+            found = _next_classic(text, at + 1, big, per_us, limit, last_us)
+            if found < 0 and here <= limit and after > size:
+                break  # cut off; had its length been damaged, others would follow
+            if found < 0 and not ended and size - at < 4 * limit:
                 break
+            # Where the next good one lies beyond its end, it is the header after it that is damaged.
+            good = here <= limit and after <= size and (found < 0 or found > after)
         if good:
             start[count], captured[count] = at + 16, here
             length[count] = max(here, min(_number(text, at + 12, 4, big), 1 << 24))
             time_us[count] = last_us = _time_us(text, at, big, per_us)
             count, at = count + 1, after
             continue
-        found = _next_classic(text, at + 1, big, per_us, limit, last_us)
-        if found < 0 and not ended and size - at < 4 * limit:
-            break
-        if broken == 0:
-            where = at
-        broken += 1
+        broken, where = broken + 1, (where if broken else at)
         at = found if found >= 0 else (size if ended else size - limit)
     return count, at, broken, where
 
