@@ -11,6 +11,7 @@ import json
 import random
 import re
 from collections import Counter
+from pathlib import Path
 
 import duckdb
 import numpy as np
@@ -350,3 +351,9 @@ values = st.recursive(
 def test_any_json_beside_the_two_certain_fields_makes_one_event_with_a_readable_payload(extra):
     data = json.dumps(extra | {"event_type": "x", "timestamp": "2024-01-01T00:00:00Z"}).encode()
     assert isinstance(one(data)["said"], dict)
+
+
+def test_the_page_names_every_key_that_is_mapped():
+    page = (Path(__file__).parents[2] / "docs" / "engine-ingest-network.md").read_text(encoding="utf-8")
+    assert [key for key in PAYLOAD_KEYS.values() if f"`{key}`" not in page] == []
+    assert [reason for reason in ("bad_event_type", "lost_fragment", "no_ip_packet") if f"`{reason}`" not in page] == []
