@@ -36,7 +36,13 @@ window.probe = (() => {
   const ready = () => models().length > 0 && fig() && find(document, "canvas") && document.getElementById("picture")?.classList.contains("ready")
   const drawn = () => Boolean(ready() && !busy() && document.getElementById("picture").dataset.state === "ok" && covers(layer("field")) && emitters().length > 0)
   const captionSecond = () => { const m = /(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d) UTC/.exec(document.getElementById("picture").dataset.caption ?? ""); return m ? Date.parse(`${m[1]}T${m[2]}Z`) / 1000 : NaN }
-  const atMoment = () => strip().mode === "live" || captionSecond() === Math.floor(strip().moment_s)
+  // The caption tells whole seconds; a live frame of the same second is not yet the picture of the paused moment.
+  const atMoment = () => {
+    const s = strip(), p = s.picture instanceof Map ? Object.fromEntries(s.picture) : s.picture
+    if (s.mode === "live") return true
+    const exact = p.at === undefined || Math.abs(Number(p.at) - s.moment_s) < 0.02
+    return captionSecond() === Math.floor(s.moment_s) && !p.waiting && exact
+  }
   const words = () => find(document, ".state .word")?.textContent ?? ""
   const box = (el) => { const r = el.getBoundingClientRect(); return { x: r.x, y: r.y, width: r.width, height: r.height } }
   return {
