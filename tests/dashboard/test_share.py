@@ -53,8 +53,10 @@ def test_a_link_brings_back_the_whole_state(wanted):
 
 @pytest.mark.parametrize(
     ("name", "bad"),
-    [("height", "tall"), ("height", "1e9"), ("height", "nan"), ("limits", "-50,-90"), ("view", "1,2,3"), ("view", "9,1,2,3"),
-     ("model", "magic"), ("layers", "field,<script>"), ("speed", "3"), ("t", "yesterday"), ("cells", "1e12"), ("theme", "pink"),
+    [("height", "tall"), ("height", "1e9"), ("height", "nan"), ("limits", "-50,-90"), ("view", "1,2,3"),
+     ("view", "9,1,2,3"),
+     ("model", "magic"), ("layers", "field,<script>"), ("speed", "3"), ("t", "yesterday"), ("cells", "1e12"),
+     ("theme", "pink"),
      ("select", "a\x00b"), ("horizon", "yes")],
 )  # fmt: skip
 def test_a_bad_part_is_named_and_the_rest_is_kept(name, bad):
