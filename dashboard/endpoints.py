@@ -67,6 +67,6 @@ ROUTES: list[tuple[str, Any]] = [
     ("/health", Health),
     ("/ready", Ready),
     ("/metrics", Metrics),
-    (r"/take/(field\.nc|field\.html|field\.py)", TakeAlong),
+    (r"/take/([a-z0-9_]{1,40}\.[a-z0-9]{1,10})", TakeAlong),
 ]
 """Routes as `panel serve --plugins` takes them."""

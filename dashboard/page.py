@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import panel as pn
 
 from dashboard import live
 from dashboard.share import from_query
-from dashboard.state import ViewState
+from dashboard.state import PageState
 from dashboard.theme import ASSETS
 
-PAGES = (("Field", "field"),)
+_ORDER = ("field", "volume", "locate", "hypergraph", "drift", "runs", "status")
+
+PAGES = tuple(
+    (address.capitalize(), address)
+    for address in _ORDER
+    if (Path(__file__).parent / "pages" / f"{address}.py").is_file()
+)
 """Title and address of every page, in the order of the top bar."""
+
+HINTS = (("pan", "Drag to pan, wheel to zoom"), ("scrub", "Drag the time slider back, then press space"))
+"""First steps that hold on every page with a picture to pan; a page adds its own."""
 
 _SHELL = (ASSETS / "shell.html").read_text()
 _SHELL_CSS = (ASSETS / "shell.css").read_text()
@@ -24,27 +35,25 @@ def session_arguments() -> dict[str, str]:
     return {k: v[-1].decode("utf-8", "replace") for k, v in (pn.state.session_args or {}).items() if v}
 
 
-def open_view(make: Any) -> tuple[Any, list[str]]:
-    """Build a view from the link and let it be rung.
+def open_view(make: Any, state: PageState) -> Any:
+    """Build a view from the link and let it be rung; what the link said wrong is told in the strip.
 
     Parameters
     ----------
-    make : callable (station, state) -> view
+    make : callable (station, state) -> PageView
         With ``pull()``, ``close()`` and a settable ``wake``.
-
-    Returns
-    -------
-    view, refused
-        The view, and one sentence for each part of the link that was refused.
+    state : PageState
+        The page's state with its defaults; changed by the link.
     """
-    state = ViewState()
     refused = from_query(session_arguments(), state)
     view = make(live.station(), state)
+    if refused:
+        view.strip.notice = "; ".join(refused)
     bell = live.Wakeful(view.pull, view.close)
     view.wake = bell.wake
     live.join(bell)
     view.pull()
-    return view, refused
+    return view
 
 
 class Shell(pn.Template):
@@ -62,16 +71,29 @@ class Shell(pn.Template):
             return super()._init_doc(doc, *args, **kwargs)
 
 
-def shell(title: str, address: str, parts: dict[str, Any]) -> pn.Template:
+def shell(
+    address: str,
+    parts: dict[str, Any],
+    take: Iterable[tuple[str, str, str]] = (),
+    hints: Iterable[tuple[str, str]] = HINTS,
+    find: str = "find an emitter",
+) -> pn.Template:
     """The shell of every page, with its parts in place.
 
     Parameters
     ----------
-    title, address : str
-        Title of the page, and its address as in `PAGES`.
+    address : str
+        Address of the page, as in `PAGES`.
     parts : dict of str to Panel object
         ``controls``, ``picture``, ``inspector`` and ``strip``.
+    take : iterable of (file, label, what it holds)
+        What can be taken along: files of `dashboard.exports`, fetched with the link of the view.
+    hints : iterable of (name, text)
+        First steps shown over the picture; each goes for good once ``window.scythe.used(name)`` was called.
+    find : str
+        What ``/`` does, for the list of keys.
     """
+    title = dict((a, t) for t, a in PAGES)[address]
     feed = live.station().feed
     template = Shell(_SHELL)
     variables = {
@@ -79,6 +101,9 @@ def shell(title: str, address: str, parts: dict[str, Any]) -> pn.Template:
         "pages": [{"title": t, "href": a, "current": a == address} for t, a in PAGES],
         "shell_css": _SHELL_CSS,
         "shell_js": _SHELL_JS,
+        "take": list(take),
+        "hints": list(hints),
+        "find": find,
         "feed_label": feed.label if feed else "",
         "synthetic": bool(feed and feed.synthetic),
     }

@@ -1,15 +1,17 @@
 """The state of one session's view: what it shows, where, and when. Everything in it can be shared.
 
 Components watch it and change it; `dashboard.share` turns it into a link and back. It knows nothing
-of widgets or of the engine's objects.
+of widgets or of the engine's objects. What all pages have in common is in `PageState`; each page adds its own.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import param
 
+from dashboard import words
+from dashboard.words import Word
 from engine.frames.spec import DEFAULT_CELLS
 
 SPEEDS = (1, 2, 5, 10, 20, 60)
@@ -25,8 +27,37 @@ RESOLUTIONS = {"Coarse (16 k cells)": 16_384, "Normal (90 k cells)": DEFAULT_CEL
 """Grid sizes offered: cells in view at most."""
 
 
-class ViewState(param.Parameterized):
-    """What one session looks at."""
+class PageState(param.Parameterized):
+    """What every page has: the selection, the moment, the look. A link takes them from page to page."""
+
+    selected = param.String("", doc="Identity of what is selected (an emitter, a host, a run), empty for none.")
+    mode: Any = param.Selector(default="live", objects=list(MODES), doc="Live, paused or replaying.")
+    moment_s = param.Number(0.0, bounds=(0.0, 4.1e9), doc="The moment shown when not live, epoch seconds.")
+    speed: Any = param.Selector(default=10, objects=list(SPEEDS), doc="Replay speed.")
+    theme: Any = param.Selector(default="light", objects=["light", "dark"], doc="Look.")
+
+    WORDS: ClassVar[dict[str, Word]] = {}
+    """How a page spells what it adds, by name in the link."""
+
+    COMMON: ClassVar[dict[str, Word]] = {
+        "select": words.text("selected"),
+        "t": words.moment(),
+        "play": words.playing(),
+        "speed": words.choice("speed"),
+        "theme": words.choice("theme"),
+    }
+
+    @classmethod
+    def words(cls) -> dict[str, Word]:
+        """Name in the link → how it is written and read, in the order of the link."""
+        return {**cls.WORDS, **cls.COMMON}
+
+
+_LAYERS = {"field": "show_field", "forecast": "show_forecast", "trails": "show_trails", "emitters": "show_emitters"}
+
+
+class ViewState(PageState):
+    """What one session of the Field page looks at."""
 
     west = param.Number(5.2, bounds=(-180, 180), doc="West edge of the view, degrees.")
     south = param.Number(45.2, bounds=(-85.06, 85.06), doc="South edge of the view, degrees.")
@@ -60,11 +91,19 @@ class ViewState(param.Parameterized):
         doc="Fixed, so that frames compare.",
     )
     cells: Any = param.Selector(default=DEFAULT_CELLS, objects=RESOLUTIONS, label="Grid", doc="Cells in view at most.")
-    selected = param.String("", doc="Identity of the selected emitter, empty for none.")
-    mode: Any = param.Selector(default="live", objects=list(MODES), doc="Live, paused or replaying.")
-    moment_s = param.Number(0.0, bounds=(0.0, 4.1e9), doc="The moment shown when not live, epoch seconds.")
-    speed: Any = param.Selector(default=10, objects=list(SPEEDS), doc="Replay speed.")
-    theme: Any = param.Selector(default="light", objects=["light", "dark"], doc="Look.")
+
+    WORDS: ClassVar[dict[str, Word]] = {
+        "view": words.degrees_view(),
+        "model": words.choice("model"),
+        "layers": words.flags(_LAYERS, "the usual layers"),
+        "height": words.number("height_m"),
+        "horizon": words.flag("horizon"),
+        "ahead": words.number("forecast_s"),
+        "trail": words.number("trail_s"),
+        "limits": words.interval("limits_dbm", "dBm"),
+        "cells": words.choice("cells"),
+        "tiles": words.flag("show_tiles"),
+    }
 
     @property
     def layers(self) -> tuple[str, ...]:

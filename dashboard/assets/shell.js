@@ -24,7 +24,7 @@
       box = document.createElement("dialog"); box.className = "keys"
       const title = document.createElement("b"); title.textContent = "Keys"; box.appendChild(title)
       const list = document.createElement("dl")
-      for (const [k, v] of [["space", "live / pause"], ["← →", "10 s back / forward"], ["L", "copy link to this view"], ["F", "full screen"], ["C", "fold the controls away"], ["/", "find an emitter"], ["Esc", "clear the selection"], ["?", "this list"]]) {
+      for (const [k, v] of [["space", "live / pause"], ["← →", "10 s back / forward"], ["L", "copy link to this view"], ["F", "full screen"], ["C", "fold the controls away"], ["/", document.querySelector(".skip")?.dataset.find ?? "find"], ["Esc", "clear the selection"], ["?", "this list"]]) {
         const dt = document.createElement("dt"), dd = document.createElement("dd"); dt.textContent = k; dd.textContent = v; list.append(dt, dd)
       }
       box.appendChild(list); box.addEventListener("click", () => box.close()); document.body.appendChild(box)
@@ -44,9 +44,18 @@
   const seen = (name) => { try { return localStorage.getItem(`scythe-hint-${name}`) } catch { return "1" } }
   const hint = (name) => document.querySelector(`#hints [data-hint="${name}"]`)
   const used = (name) => { try { localStorage.setItem(`scythe-hint-${name}`, "1") } catch { /* private mode */ } hint(name)?.classList.remove("due") }
-  document.addEventListener("DOMContentLoaded", () => { for (const name of ["pan", "scrub", "pick"]) if (!seen(name)) hint(name)?.classList.add("due") })
+  document.addEventListener("DOMContentLoaded", () => { for (const due of document.querySelectorAll("#hints [data-hint]")) if (!seen(due.dataset.hint)) due.classList.add("due") })
   // What is taken along is fetched by the link of the view itself, at the moment on the screen.
   document.addEventListener("click", (e) => {
+    // The moment, the selection and the look go along from page to page.
+    const page = e.target.closest?.("nav a[href]")
+    if (page) {
+      const here = new URLSearchParams(root.dataset.query ?? ""), there = new URLSearchParams()
+      for (const name of ["select", "t", "play", "speed", "theme"]) if (here.get(name)) there.set(name, here.get(name))
+      if (root.classList.contains("kiosk")) there.set("kiosk", "1")
+      page.href = `${page.getAttribute("href").split("?")[0]}?${there}`
+      return
+    }
     const it = e.target.closest?.("[data-do], [data-take]")
     if (!it) return
     if (it.dataset.take) it.href = `take/${it.dataset.take}?${root.dataset.query ?? ""}&at=${root.dataset.at ?? ""}`

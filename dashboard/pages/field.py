@@ -1,13 +1,11 @@
 """The Field page: what is where, how strong, and where it will be next."""
 
 from dashboard.components.field_view import FieldView
-from dashboard.page import open_view, shell
+from dashboard.page import HINTS, open_view, shell
+from dashboard.state import ViewState
 
-view, refused = open_view(FieldView)
-if refused:
-    view.strip.notice = "; ".join(refused)
+view = open_view(FieldView, ViewState())
 shell(
-    "Field",
     "field",
     {
         "controls": view.controls,
@@ -15,4 +13,10 @@ shell(
         "inspector": view.inspector,
         "strip": view.strip,
     },
+    take=(
+        ("field.nc", "NetCDF", "The fields in full precision, with units"),
+        ("field.html", "HTML", "One file that shows the picture without any network"),
+        ("field.py", "Python", "The lines that compute this field again"),
+    ),
+    hints=(*HINTS, ("pick", "Click an aircraft")),
 ).servable(title="Field")
