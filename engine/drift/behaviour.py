@@ -16,10 +16,10 @@ from typing import ClassVar, Literal
 import numpy as np
 import pyarrow as pa
 
+from engine.drift.batch import EventBatch
 from engine.drift.clusters import MAX_CLUSTERS, ClusterMonitor
 from engine.drift.divergence import js_distance, js_test
 from engine.drift.metric import Limit, Transition
-from engine.events.payload import payload_columns
 
 Label = Literal["STABLE", "DRIFTING", "SNAPPING", "OSCILLATING"]
 
@@ -204,14 +204,14 @@ class BehaviourMonitor(ClusterMonitor):
         self._window: int | None = None
         self.labels: dict[str, tuple[str, Behaviour]] = {}
 
-    def _columns(self, events: pa.Table) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    def _columns(self, events: EventBatch) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         names = self.features[:-1]
         columns, found = self._cluster_columns(events, dict(self._types))
         # Ports are numbers in some payloads and text in others: what was empty is asked for as the other one, and
         # the type that gave something is asked for first the next time.
         other = {name: float if kind is str else str for name, kind in self._types.items() if _empty(found[name])}
         if other:
-            again = payload_columns(events, other)
+            again = events.payload(other)
             told = {name: values for name, values in again.items() if not _empty(values)}
             found.update(told)
             self._types.update({name: other[name] for name in told})
@@ -250,7 +250,7 @@ class BehaviourMonitor(ClusterMonitor):
         now = self._window_of(at_s)
         rows = np.arange(now + 1, now + 1 + WINDOWS) % WINDOWS
         found: list[Transition] = []
-        total = self._counts[:, :, : len(self._slots)].sum(axis=3)
+        total = self._counts[:, :, : self._places].sum(axis=3)
         for slot in np.flatnonzero((total >= MIN_PER_WINDOW).any(axis=(0, 1))).tolist():
             each = {name: behaviour_label(self._counts[row][rows, slot]) for row, name in enumerate(self.features)}
             most = max(each, key=lambda name: each[name].moved)

@@ -10,9 +10,9 @@ import math
 from typing import ClassVar
 
 import numpy as np
-import pyarrow as pa
 from numba import njit
 
+from engine.drift.batch import EventBatch
 from engine.drift.clusters import MAX_CLUSTERS, ClusterMonitor
 from engine.drift.metric import Limit, Transition
 from engine.drift.timing import Rhythm, rhythm
@@ -42,7 +42,7 @@ class _TimesMonitor(ClusterMonitor):
         self._ring = np.full((max_clusters, kept), np.nan)
         self._count = np.zeros(max_clusters, np.int64)
 
-    def _columns(self, events: pa.Table) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    def _columns(self, events: EventBatch) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         return np.arange(events.num_rows), self._cluster_columns(events, {})[0]
 
     def _fold(self, time_s: np.ndarray, columns: dict[str, np.ndarray]) -> None:
@@ -135,7 +135,7 @@ class SilenceMonitor(_TimesMonitor):
         super().__init__(10.0, 10.0, SILENCE_EVENTS, limit, max_clusters)
 
     def _look(self, at_s: float) -> list[Transition]:
-        watched = len(self._slots)
+        watched = self._places
         times = np.where(self._ring[:watched] < at_s, self._ring[:watched], np.nan)
         n = np.isfinite(times).sum(axis=1)
         held = np.flatnonzero(n >= 2)

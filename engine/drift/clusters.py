@@ -9,14 +9,14 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
-import pyarrow as pa
 
+from engine.drift.batch import EventBatch
 from engine.drift.metric import Hysteresis, Limit, Metric, State, Transition
-from engine.drift.monitor import Monitor, encoded
-from engine.events.payload import payload_columns
+from engine.drift.monitor import Monitor
 
 MAX_CLUSTERS = 500
 """Clusters watched at once."""
@@ -54,6 +54,8 @@ class ClusterMonitor(Monitor):
         self.max_clusters = max_clusters
         self.forgotten = 0
         self._slots: dict[str, int] = {}
+        self._free: list[int] = []
+        self._places = 0  # places ever used; those beyond are empty
         self._names = [""] * max_clusters
         self._heard_s = np.full(max_clusters, -np.inf)
         self._alarms: dict[int, Hysteresis] = {}
@@ -91,17 +93,24 @@ class ClusterMonitor(Monitor):
         """Clear what is kept of a cluster; its place is used for another."""
 
     def _cluster_columns(
-        self, events: pa.Table, fields: dict[str, type]
+        self, events: EventBatch, fields: dict[str, type]
     ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """Codes of the cluster of each event, and the payload fields asked for."""
-        payload = payload_columns(events, {"cluster": str, **fields})
-        entity, names = encoded(events["entity"])
-        cluster = payload.pop("cluster")
-        if any(value is not None for value in cluster):
-            entities = np.array(names, dtype=object)[entity]
-            entity, names = encoded(np.where(cluster == None, entities, cluster))  # noqa: E711 (elementwise)
-        self._cluster_names = names
-        return {"cluster": entity}, payload
+        if events.stands_alone:
+            fields = {"cluster": str, **fields}  # one parse for both
+        payload = events.payload(fields) if fields else {}
+        codes, self._cluster_names = events.clusters(payload.pop("cluster", None))
+        return {"cluster": codes}, payload
+
+    def _forget_prefix(self, prefix: str) -> list[Transition]:
+        found: list[Transition] = []
+        for name, slot in [pair for pair in self._slots.items() if pair[0].startswith(prefix)]:
+            alarm, metric = self._alarms.get(slot), self._metrics.get(slot)
+            if alarm is not None and alarm.raised and metric is not None:
+                found.append(Transition(self.name, replace(metric, state="quiet"), self.clock_s, False, name))
+            self._give_up(slot)
+            self._free.append(slot)
+        return found
 
     def _slots_of(self, codes: np.ndarray, time_s: np.ndarray) -> np.ndarray:
         """Places of the clusters of some events; one look-up per cluster, not per event. -1 where there is none."""
@@ -116,17 +125,23 @@ class ClusterMonitor(Monitor):
     def _slot_of(self, name: str) -> int:
         if name in self._slots:
             return self._slots[name]
-        if len(self._slots) < self.max_clusters:
-            slot = len(self._slots)
+        if self._free:
+            slot = self._free.pop()
+        elif self._places < self.max_clusters:
+            slot, self._places = self._places, self._places + 1
         else:
             slot = int(np.argmin(self._heard_s))
-            del self._slots[self._names[slot]]
             self.forgotten += 1
-            self._alarms.pop(slot, None)
-            self._metrics.pop(slot, None)
-            self._forget_slot(slot)
+            self._give_up(slot)
         self._slots[name], self._names[slot], self._heard_s[slot] = slot, name, -np.inf
         return slot
+
+    def _give_up(self, slot: int) -> None:
+        self._forget_slot(slot)
+        del self._slots[self._names[slot]]
+        self._names[slot] = ""
+        self._alarms.pop(slot, None)
+        self._metrics.pop(slot, None)
 
     def _judge(
         self, slot: int, at_s: float, value: float, n: int, *, tested: float | None = None, label: str = "",

@@ -11,17 +11,16 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from scipy.stats import norm
 
 from engine.drift import vocabulary
+from engine.drift.batch import EventBatch, encoded
 from engine.drift.concentration import gini, hhi, largest_share
 from engine.drift.divergence import corrected_entropy, js_distance, js_test
-from engine.drift.metric import Limit
-from engine.drift.monitor import LevelMonitor, Reading, encoded, top_shares
+from engine.drift.metric import Limit, Transition
+from engine.drift.monitor import LevelMonitor, Reading, top_shares
 from engine.drift.trend import mann_kendall, theil_sen
 from engine.drift.window import WindowedCounts
-from engine.events.payload import payload_columns
 
 STEP_S = 60.0
 WINDOW_S = 3600.0
@@ -100,10 +99,10 @@ class DriftGate(LevelMonitor):
         self._given = reference is not None
         self._reference: dict[str, float] = {tool: _KNOWN * share for tool, share in (reference or {}).items()}
 
-    def _columns(self, events: pa.Table) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        rows = np.flatnonzero(pc.is_in(events["kind"], pa.array(vocabulary.ALL)).to_numpy(zero_copy_only=False))
-        wanted = events.take(pa.array(rows))
-        payload = payload_columns(wanted, {"delta": np.float64, "tool": str})
+    def _columns(self, events: EventBatch) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        rows = events.rows_of(vocabulary.ALL)
+        wanted = events.table.take(pa.array(rows))
+        payload = events.payload({"delta": np.float64, "tool": str}, rows)
         kind = np.array(wanted["kind"].to_pylist(), dtype=object)
         codes, names = encoded(wanted["entity"])
         tools, tool_names = encoded(payload["tool"])
@@ -137,6 +136,11 @@ class DriftGate(LevelMonitor):
         for tool in tools[: max(int(missing), 0)].tolist():
             name = self._tool_names[tool]
             self._reference[name] = self._reference.get(name, 0.0) + 1.0
+
+    def _forget_prefix(self, prefix: str) -> list[Transition]:
+        for counts in (self._reinforced, self._mutated):
+            counts.forget(prefix)
+        return []
 
     def _pass(self, now_s: float) -> None:
         for counts in (self._reinforced, self._mutated, self._tools, self._decided):

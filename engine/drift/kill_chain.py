@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import ArrayLike
 
+from engine.drift.batch import EventBatch
 from engine.drift.clusters import MAX_CLUSTERS, ClusterMonitor
 from engine.drift.metric import Limit, Transition
 from engine.drift.trend import mann_kendall, theil_sen
@@ -154,7 +154,7 @@ class KillChainMonitor(ClusterMonitor):
         self._bucket = np.full((max_clusters, BUCKETS), -1, np.int64)  # which minute each place holds
         self.chains: dict[str, KillChain] = {}
 
-    def _columns(self, events: pa.Table) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    def _columns(self, events: EventBatch) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         columns, payload = self._cluster_columns(events, {"stage": float})
         rows = np.flatnonzero(np.isfinite(payload["stage"]))
         return rows, {"cluster": columns["cluster"][rows], "stage": payload["stage"][rows]}
@@ -176,7 +176,7 @@ class KillChainMonitor(ClusterMonitor):
     def _look(self, at_s: float) -> list[Transition]:
         newest = round(at_s / STEP_S) - 1
         held = (self._bucket > newest - BUCKETS) & (self._bucket <= newest) & (self._count > 0)
-        held &= np.arange(self.max_clusters)[:, None] < len(self._slots)
+        held &= np.arange(self.max_clusters)[:, None] < self._places
         found: list[Transition] = []
         for slot in sorted({*np.flatnonzero(held.any(axis=1)).tolist(), *self._metrics}):
             places = np.flatnonzero(held[slot])

@@ -12,11 +12,12 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
 
+from engine.drift.batch import EventBatch
 from engine.drift.metric import Hysteresis, Limit, Metric, State, Transition
 from engine.drift.trend import theil_sen
 
@@ -56,12 +57,12 @@ class Monitor(ABC):
         self.pending: deque[Transition] = deque(maxlen=MAX_PENDING)
         self._step: int | None = None
 
-    def update(self, events: pa.Table) -> list[Transition]:
+    def update(self, events: pa.Table | EventBatch) -> list[Transition]:
         """Fold one event batch, and say which alarms changed.
 
         Parameters
         ----------
-        events : pyarrow.Table
+        events : pyarrow.Table or EventBatch
             Schema `engine.events.SCHEMA`, in log order; events of other kinds only move the clock.
 
         Returns
@@ -70,11 +71,11 @@ class Monitor(ABC):
         """
         if not events.num_rows:
             return []
-        time_s = events["time"].cast(pa.int64()).to_numpy() * 1e-6
-        clock = np.maximum.accumulate(np.maximum(time_s, self.clock_s))
+        batch = EventBatch.of(events)
+        time_s, clock = batch.time_s, np.maximum(batch.clock_s, self.clock_s)
         if self._step is None:
             self._step = self._step_of(float(clock[0]))
-        rows, columns = self._columns(events)
+        rows, columns = self._columns(batch)
         steps = np.floor(clock[rows] / self.step_s).astype(np.int64)
         edges = [0, *(np.flatnonzero(np.diff(steps)) + 1).tolist(), len(rows)]
         found: list[Transition] = []
@@ -85,7 +86,7 @@ class Monitor(ABC):
         self.clock_s = float(clock[-1])
         return found + self._look_until(self._step_of(self.clock_s))
 
-    def apply(self, events: pa.Table) -> None:
+    def apply(self, events: pa.Table | EventBatch) -> None:
         """Fold one event batch and keep what changed in `pending`: the form a follower calls."""
         self.pending.extend(self.update(events))
 
@@ -98,12 +99,33 @@ class Monitor(ABC):
             self._step = self._step_of(self.clock_s)
         return self._look_until(self._step_of(self.clock_s))
 
+    def forget(self, prefix: str) -> list[Transition]:
+        """Drop all entities and clusters whose names begin so, as if their events had never come.
+
+        Parameters
+        ----------
+        prefix : str
+            Not empty.
+
+        Returns
+        -------
+        list of Transition
+            Alarms of theirs, cleared.
+        """
+        if not prefix:
+            raise ValueError("the prefix to forget is empty: it would forget everything")
+        return self._forget_prefix(prefix)
+
+    @abstractmethod
+    def _forget_prefix(self, prefix: str) -> list[Transition]:
+        """Drop what belongs to names that begin so."""
+
     @abstractmethod
     def state(self) -> dict[str, Metric]:
         """The numbers as they are now; always the same keys, always finite."""
 
     @abstractmethod
-    def _columns(self, events: pa.Table) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    def _columns(self, events: EventBatch) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Rows of the events that matter, and what is needed of them, one value per such row."""
 
     @abstractmethod
@@ -223,10 +245,3 @@ def top_shares(names: list[str], amounts: np.ndarray, count: int = 3) -> tuple[t
         return ()
     order = np.argsort(-amounts, kind="stable")[:count]
     return tuple((names[i], float(amounts[i] / total)) for i in order.tolist())
-
-
-def encoded(column: Any) -> tuple[np.ndarray, list[str]]:
-    """Codes of a text column and the texts they stand for; missing text is ``""``."""
-    combined = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else pa.array(column, pa.string())
-    keys = combined.fill_null("").dictionary_encode()
-    return keys.indices.to_numpy(zero_copy_only=False).astype(np.int64), keys.dictionary.to_pylist()

@@ -12,18 +12,17 @@ from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numba import njit
 from numpy.typing import ArrayLike
 from scipy.special import xlogy
 from scipy.stats import poisson
 
 from engine.drift import vocabulary
+from engine.drift.batch import EventBatch, encoded
 from engine.drift.divergence import corrected_entropy
 from engine.drift.metric import Limit, Transition
-from engine.drift.monitor import LevelMonitor, Reading, encoded, top_shares
+from engine.drift.monitor import LevelMonitor, Reading, top_shares
 from engine.drift.window import WindowedCounts
-from engine.events.payload import payload_columns
 
 STEP_S = 60.0
 WINDOW_S = 600.0
@@ -159,11 +158,10 @@ class Stability(LevelMonitor):
         self._flips[:] = 0
         return found
 
-    def _columns(self, events: pa.Table) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        kinds = pa.array((*vocabulary.MUTATIONS, vocabulary.DECAY_SET))
-        rows = np.flatnonzero(pc.is_in(events["kind"], kinds).to_numpy(zero_copy_only=False))
-        wanted = events.take(pa.array(rows))
-        payload = payload_columns(wanted, {"weight": np.float64, "lambda_per_s": np.float64})
+    def _columns(self, events: EventBatch) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        rows = events.rows_of((*vocabulary.MUTATIONS, vocabulary.DECAY_SET))
+        wanted = events.table.take(pa.array(rows))
+        payload = events.payload({"weight": np.float64, "lambda_per_s": np.float64}, rows)
         kind = np.array(wanted["kind"].to_pylist(), dtype=object)
         codes, self._names = encoded(wanted["entity"])
         return rows, {
@@ -190,6 +188,13 @@ class Stability(LevelMonitor):
             self._weight[slot] = columns["weight"][chosen][part]  # the last one of a target stays
         rates = ~chosen & np.isfinite(columns["rate"])
         self._rates.extend(zip(time_s[rates].tolist(), columns["rate"][rates].tolist(), strict=True))
+
+    def _forget_prefix(self, prefix: str) -> list[Transition]:
+        self._targets.forget(prefix)
+        gone = {i for i, name in enumerate(self._slots) if name.startswith(prefix)}
+        if gone:
+            self._close_ranks(gone)
+        return []
 
     def _pass(self, now_s: float) -> None:
         self._targets.advance(now_s)
@@ -262,11 +267,14 @@ class Stability(LevelMonitor):
         return slot[codes]
 
     def _forget(self, keep: set[str], count: int) -> None:
-        """Drop the targets whose last mutation is longest ago, and close the ranks."""
+        """Drop the targets whose last mutation is longest ago."""
         names = list(self._slots)
         newest = self._ring_s[: len(names), -1]
         idle = [i for i in np.argsort(newest, kind="stable").tolist() if names[i] not in keep]
-        gone = set(idle[: max(count, MAX_TARGETS // 16)])
+        self._close_ranks(set(idle[: max(count, MAX_TARGETS // 16)]))
+
+    def _close_ranks(self, gone: set[int]) -> None:
+        names = list(self._slots)
         stay = np.array([i for i in range(len(names)) if i not in gone], np.int64)
         self._slots = {names[i]: row for row, i in enumerate(stay.tolist())}
         for state, empty in self._states():

@@ -95,6 +95,12 @@ class WindowedCounts:
         """Let time pass: the window ends with the bucket of `now_s`, if that is later than all seen."""
         self._advance(int(np.floor(now_s / self.bucket_s)))
 
+    def forget(self, prefix: str) -> None:
+        """Drop all keys that begin so."""
+        for name, slot in list(self._slots.items()):
+            if name.startswith(prefix):
+                self._drop(name, slot)
+
     def totals(self, last: int | None = None, skip: int = 0) -> tuple[list[str], np.ndarray]:
         """Keys with anything in the window and their amounts, sorted by name.
 
