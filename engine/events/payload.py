@@ -7,7 +7,7 @@ and is counted. This module knows JSON and Arrow, not what any key means.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -56,14 +56,37 @@ def payload_columns(
     1
     """
     kinds = {name: _kind(name, given) for name, given in fields.items()}
-    counts = Counter() if counts is None else counts
-    parts: list[dict[str, np.ndarray]] = []
+    parts = list(_parts(table, kinds, Counter() if counts is None else counts))
+    return {
+        name: np.concatenate([part[name].to_numpy(zero_copy_only=False) for part in parts]).astype(dtype, copy=False)
+        for name, dtype in kinds.items()
+    }
+
+
+def payload_arrays(
+    table: pa.Table, fields: Mapping[str, Any], counts: Counter[str] | None = None
+) -> dict[str, pa.ChunkedArray]:
+    """As `payload_columns`, but as Arrow arrays with null where something is missing: no Python object per text.
+
+    Examples
+    --------
+    >>> from engine.events import event_table
+    >>> table = event_table([0, 1], "note", ["a", "b"], "me", payload=['{"name": "x"}', None])
+    >>> payload_arrays(table, {"name": str})["name"].to_pylist()
+    ['x', None]
+    """
+    kinds = {name: _kind(name, given) for name, given in fields.items()}
+    parts = list(_parts(table, kinds, Counter() if counts is None else counts))
+    return {name: pa.chunked_array([part[name] for part in parts]) for name in kinds}
+
+
+def _parts(table: pa.Table, kinds: Mapping[str, np.dtype], counts: Counter[str]) -> Iterator[dict[str, pa.Array]]:
     for first in range(0, max(table.num_rows, 1), _ROWS_TOGETHER):
         payload = table["payload"].slice(first, _ROWS_TOGETHER).cast(pa.string()).combine_chunks()
-        parts.append(_parse_together(payload, kinds) or _parse_one_by_one(payload, kinds, counts))
-    return {
-        name: np.concatenate([part[name] for part in parts]).astype(dtype, copy=False) for name, dtype in kinds.items()
-    }
+        yield _parse_together(payload, kinds) or _parse_one_by_one(payload, kinds, counts)
+
+
+_TYPES = {float: pa.float64(), str: pa.string(), bool: pa.bool_()}
 
 
 def _kind(name: str, given: Any) -> np.dtype:
@@ -86,14 +109,13 @@ def _of(dtype: np.dtype) -> type:
     return float if dtype.metadata is None else dtype.metadata["of"]
 
 
-def _parse_together(payload: pa.Array, kinds: Mapping[str, np.dtype]) -> dict[str, np.ndarray] | None:
+def _parse_together(payload: pa.Array, kinds: Mapping[str, np.dtype]) -> dict[str, pa.Array] | None:
     """All rows at once, about five times as fast as one by one; None where a row needs a closer look."""
     n = len(payload)
     lines = pc.fill_null(payload, "{}")
     if n == 0 or not kinds or not pc.all(pc.match_substring_regex(lines, _ONE_LINE_OBJECT)).as_py():
         return None
-    types = {float: pa.float64(), str: pa.string(), bool: pa.bool_()}
-    schema = pa.schema([(name, types[_of(dtype)]) for name, dtype in kinds.items()])
+    schema = pa.schema([(name, _TYPES[_of(dtype)]) for name, dtype in kinds.items()])
     options = pj.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore")
     joined = pc.binary_join(pa.ListArray.from_arrays([0, n], lines), "\n")[0]
     try:
@@ -102,10 +124,10 @@ def _parse_together(payload: pa.Array, kinds: Mapping[str, np.dtype]) -> dict[st
         return None
     if read.num_rows != n:
         return None
-    return {name: read[name].to_numpy() for name in kinds}
+    return {name: read[name].combine_chunks() for name in kinds}
 
 
-def _parse_one_by_one(payload: pa.Array, kinds: Mapping[str, np.dtype], counts: Counter[str]) -> dict[str, np.ndarray]:
+def _parse_one_by_one(payload: pa.Array, kinds: Mapping[str, np.dtype], counts: Counter[str]) -> dict[str, pa.Array]:
     columns: dict[str, list[Any]] = {name: [None] * len(payload) for name in kinds}
     for row, text in enumerate(payload.to_pylist()):
         if text is None:
@@ -122,7 +144,7 @@ def _parse_one_by_one(payload: pa.Array, kinds: Mapping[str, np.dtype], counts: 
             if value is not None:
                 columns[name][row] = fit = _fitting(value, _of(dtype))
                 counts["wrong type"] += fit is None
-    return {name: np.array(columns[name], dtype=float if _of(kinds[name]) is float else object) for name in kinds}
+    return {name: pa.array(columns[name], _TYPES[_of(dtype)]) for name, dtype in kinds.items()}
 
 
 def _fitting(value: Any, wanted: type) -> Any:
