@@ -6,6 +6,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_ARGS ?=
+# A file of tests stays in one worker, with its server and its browser.
+WORKERS ?= -n auto --maxprocesses 4 --dist loadfile
 
 # 'threadsafe' lets Numba take tbb or omp and nothing else: its third layer, workqueue, kills the process when two
 # threads compute at once. The wheel brings omp, which needs the system's libgomp. GNU OpenMP does not survive a fork
@@ -40,7 +42,7 @@ serve: install
 	@exec $(BIN)/python -m dashboard
 
 test: install
-	@CHROMIUM="$$(.ci/install-browser $(BIN)/python)" && export CHROMIUM && exec $(BIN)/python -m pytest $(PYTEST_ARGS)
+	@CHROMIUM="$$(.ci/install-browser $(BIN)/python)" && export CHROMIUM && exec $(BIN)/python -m pytest $(WORKERS) $(PYTEST_ARGS)
 
 bench: install
 	@exec $(BIN)/python -m pytest tests/benchmarks -o python_files='bench_*.py test_*.py' -s $(PYTEST_ARGS)

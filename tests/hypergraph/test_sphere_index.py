@@ -1,5 +1,7 @@
 """Spatial queries find what looking at every point finds, at poles and antimeridian too, and look at few."""
 
+from fractions import Fraction
+
 import numpy as np
 import pyproj
 import pytest
@@ -35,8 +37,9 @@ def index_of(points):
 
 
 def lies_between(lon, west, east):
-    """Whether going east from `west` one meets `lon` before `east`, by angles and nothing else."""
-    return east - west >= 360.0 or (lon - west) % 360.0 <= (east - west) % 360.0 or lon in (west, east)
+    """Whether going east from `west` one meets `lon` before `east`, by exact angles and nothing else."""
+    lon, west, east = Fraction(lon), Fraction(west), Fraction(east)
+    return east - west >= 360 or (lon - west) % 360 <= (east - west) % 360 or lon in (west, east)
 
 
 @given(POINTS, POINT, st.one_of(st.floats(0, 25_000), st.sampled_from([0.0, 1e-3, 20_015.2])))

@@ -142,7 +142,8 @@ def test_a_path_is_the_same_from_both_ends_and_its_parts_add_up(alt1_m, alt2_m, 
     whole = gas_path_attenuation_db(freq, alt1_m, alt2_m, distance)
     assert gas_path_attenuation_db(freq, alt2_m, alt1_m, distance) == pytest.approx(float(whole), rel=1e-9)
     parts = gas_path_attenuation_db(freq, [alt1_m, alt_m], [alt_m, alt2_m], half)
-    assert parts.sum() == pytest.approx(float(whole), rel=1e-6)
+    # The slant of a nearly vertical path is a small difference of large numbers; the integral claims 2e-4.
+    assert parts.sum() == pytest.approx(float(whole), rel=2e-5)
 
 
 def test_straight_up_to_a_satellite_all_the_air_counts_and_no_more():
