@@ -64,8 +64,9 @@ class EventBatch:
 
     def payload(self, fields: Mapping[str, Any], rows: np.ndarray | None = None) -> dict[str, np.ndarray]:
         """Payload columns of all events, or of some rows: see `engine.events.payload_columns`."""
-        if all(_fits(self._payload.get(name), given) for name, given in fields.items()):
-            return {name: self._payload[name] if rows is None else self._payload[name][rows] for name in fields}
+        if all(name in self._payload for name in fields):
+            parsed = {name: _as(self._payload[name], given) for name, given in fields.items()}
+            return parsed if rows is None else {name: values[rows] for name, values in parsed.items()}
         table = self.table if rows is None else self.table.take(pa.array(rows))
         return payload_columns(table, fields)
 
@@ -107,5 +108,9 @@ def encoded(column: Any) -> tuple[np.ndarray, list[str]]:
     return keys.indices.to_numpy(zero_copy_only=False).astype(np.int64), keys.dictionary.to_pylist()
 
 
-def _fits(values: np.ndarray | None, wanted: Any) -> bool:
-    return values is not None and (values.dtype.kind == "f") == (np.dtype(wanted).kind in "fiu")
+def _as(values: np.ndarray, wanted: Any) -> np.ndarray:
+    """The column, or an empty one where it was parsed as another type than is asked for."""
+    number = np.dtype(wanted).kind in "fiu"
+    if (values.dtype.kind == "f") == number:
+        return values
+    return np.full(len(values), np.nan) if number else np.full(len(values), None, dtype=object)

@@ -259,7 +259,7 @@ class BehaviourMonitor(ClusterMonitor):
             parts = sorted(((name, b.moved / shares) for name, b in each.items()), key=lambda pair: -pair[1])
             found += self._judge(
                 slot, at_s, each[most].moved, max(b.windows for b in each.values()), label=each[most].label,
-                responsible=parts,
+                parts=parts,
             )  # fmt: skip
         for slot in np.flatnonzero((total < MIN_PER_WINDOW).all(axis=(0, 1))).tolist():
             if slot in self._metrics:

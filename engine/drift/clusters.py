@@ -21,6 +21,9 @@ from engine.drift.monitor import Monitor
 MAX_CLUSTERS = 500
 """Clusters watched at once."""
 
+MOST_RESULTS = 24
+"""Clusters named in the results of one moment."""
+
 
 class ClusterMonitor(Monitor):
     """A monitor that reads one number, and perhaps a label, of every cluster.
@@ -60,12 +63,13 @@ class ClusterMonitor(Monitor):
         self._heard_s = np.full(max_clusters, -np.inf)
         self._alarms: dict[int, Hysteresis] = {}
         self._metrics: dict[int, Metric] = {}
+        self._labels: dict[int, str] = {}
 
     def state(self) -> dict[str, Metric]:
         """Summary of all clusters: ``clusters`` watched, ``raised`` among them, and the ``highest`` of them."""
         end_s = self.clock_s if math.isfinite(self.clock_s) else 0.0
         start_s = end_s - self.window_s
-        raised = sorted(self._names[slot] for slot, alarm in self._alarms.items() if alarm.raised)
+        raised = self.raised()
         told = [(slot, metric) for slot, metric in self._metrics.items() if metric.state != "insufficient"]
         slot, top = max(told, key=lambda pair: pair[1].value, default=(0, None))
         enough: State = "quiet" if told else "insufficient"
@@ -83,6 +87,17 @@ class ClusterMonitor(Monitor):
                 "highest", value, self.unit, self.limit.threshold, state, start_s, end_s, n, responsible=who
             ),
         }  # fmt: skip
+
+    def results(self) -> dict[str, tuple[Metric, str]]:
+        """The clusters with an alarm and those with the highest numbers, at most `MOST_RESULTS`, and the summary."""
+        told = {name: metric for name, metric in self.clusters().items() if metric.state != "insufficient"}
+        order = sorted(told, key=lambda name: (told[name].state != "raised", -abs(told[name].value), name))
+        some = {name: (told[name], self._labels.get(self._slots[name], "")) for name in order[:MOST_RESULTS]}
+        return {**some, "raised": (self.state()["raised"], "")}
+
+    def raised(self) -> list[str]:
+        """Clusters whose alarm stands."""
+        return sorted(self._names[slot] for slot, alarm in self._alarms.items() if alarm.raised)
 
     def clusters(self) -> dict[str, Metric]:
         """The number of every cluster at the last look."""
@@ -142,10 +157,12 @@ class ClusterMonitor(Monitor):
         self._names[slot] = ""
         self._alarms.pop(slot, None)
         self._metrics.pop(slot, None)
+        self._labels.pop(slot, None)
 
     def _judge(
         self, slot: int, at_s: float, value: float, n: int, *, tested: float | None = None, label: str = "",
-        responsible: Sequence[tuple[str, float]] = (),
+        responsible: Sequence[tuple[str, float]] = (), parts: Sequence[tuple[str, float]] = (),
+        place: tuple[float, float] | None = None,
     ) -> list[Transition]:  # fmt: skip
         """Move the alarm of one cluster, and remember its number."""
         alarm = self._alarms.get(slot)
@@ -159,6 +176,7 @@ class ClusterMonitor(Monitor):
             since_s=alarm.since_s, responsible=tuple(responsible),
         )  # fmt: skip
         self._metrics[slot] = metric
+        self._labels[slot] = label
         if changed is None:
             return []
-        return [Transition(self.name, metric, at_s, changed, self._names[slot], label)]
+        return [Transition(self.name, metric, at_s, changed, self._names[slot], label, tuple(parts), place)]

@@ -169,6 +169,10 @@ class Transition:
         Whom it is about: a cluster, or the name of the metric where it is about the whole graph.
     label : str
         What the monitor calls it, for those that have labels.
+    parts : tuple of (str, float)
+        What each part contributes to the value, greatest first, for those that are made of parts.
+    place : tuple of float or None
+        Latitude and longitude, degrees, for those that are about a place.
     """
 
     monitor: str
@@ -177,6 +181,8 @@ class Transition:
     raised: bool
     entity: str
     label: str = ""
+    parts: tuple[tuple[str, float], ...] = ()
+    place: tuple[float, float] | None = None
 
 
 def alert_events(transitions: Sequence[Transition]) -> pa.Table:

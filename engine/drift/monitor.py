@@ -49,6 +49,9 @@ class Monitor(ABC):
 
     name: ClassVar[str]
 
+    reads_all: ClassVar[bool] = False
+    """Whether events that are no activity of a cluster, such as changes of the graph, are for this one too."""
+
     def __init__(self, step_s: float) -> None:
         if not step_s > 0.0:
             raise ValueError(f"step_s is {step_s}; it must be positive")
@@ -125,6 +128,14 @@ class Monitor(ABC):
         """The numbers as they are now; always the same keys, always finite."""
 
     @abstractmethod
+    def results(self) -> dict[str, tuple[Metric, str]]:
+        """What is worth keeping of this moment, with labels: each number of the whole, or those of some clusters."""
+
+    @abstractmethod
+    def raised(self) -> list[str]:
+        """Whom an alarm stands for."""
+
+    @abstractmethod
     def _columns(self, events: EventBatch) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Rows of the events that matter, and what is needed of them, one value per such row."""
 
@@ -179,6 +190,7 @@ class LevelMonitor(Monitor):
         Over the defaults of the monitor, for the numbers it knows.
     """
 
+    reads_all: ClassVar[bool] = True
     units: ClassVar[Mapping[str, str]]
     default_limits: ClassVar[Mapping[str, Limit]]
 
@@ -197,6 +209,14 @@ class LevelMonitor(Monitor):
         end_s = self.clock_s if math.isfinite(self.clock_s) else 0.0
         self._pass(end_s)
         return {name: self._metric(name, reading, end_s) for name, reading in self._readings().items()}
+
+    def results(self) -> dict[str, tuple[Metric, str]]:
+        """All numbers; they have no labels."""
+        return {name: (metric, "") for name, metric in self.state().items()}
+
+    def raised(self) -> list[str]:
+        """Names of the numbers whose alarm stands."""
+        return [name for name, alarm in self.alarms.items() if alarm.raised]
 
     @abstractmethod
     def _readings(self) -> dict[str, Reading]:
