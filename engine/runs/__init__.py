@@ -1,5 +1,6 @@
 """Runs of the simulation hunt: parameters and identity, solver, artifacts, metrics and their validation."""
 
+from engine.hdf5 import open_hdf5
 from engine.runs.artifact import read_artifact, read_checkpoint, write_artifact, write_checkpoint
 from engine.runs.identity import canonical_json, run_id
 from engine.runs.params import RunParams
@@ -13,6 +14,7 @@ __all__ = [
     "Progress",
     "RunParams",
     "canonical_json",
+    "open_hdf5",
     "read_artifact",
     "read_checkpoint",
     "run_id",
