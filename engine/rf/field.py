@@ -17,20 +17,22 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from engine.geo import geodetic_to_ecef
-from engine.rf._summation import sum_over_emitters
+from engine.rf._emitter_table import read_table
+from engine.rf._field_sum import ROUNDING_DB, Law, Method, Sources, choose, decibels, error_bound_db, sum_sources
 from engine.rf.grid import Grid
 from engine.rf.propagation import MIN_HORIZON_M, MODELS, Model, horizon_m, unit_loss_distance_m
 from engine.units import dbm_to_mw
 
 Array = NDArray[np.float64]
 
-ERROR_BOUND_DB = {"float32": 5e-5, "float64": 1e-6}
-"""Largest difference, dB, from the exact sum, by arithmetic, at 1 cm and more; see docs/engine-rf-field.md."""
+METHOD_TEXT: dict[str, str] = {
+    "direct": "sum over emitters in linear units, {dtype} relative to each tile's centre",
+    "tree": "sum over emitters in linear units, far ones interpolated from 8 x 8 Chebyshev nodes of quadtree boxes",
+}
+"""How a field was summed, for its attributes."""
 
 MAX_FLOOR_M = 1e7
 """A floor under the distance beyond this, m, is a mistake (and would leave the range of float32)."""
-
-_LIMITS = {"lat": 90.0, "lon": 180.0, "alt_m": 1e9, "eirp_dbm": 1e3, "freq_hz": 3e12}
 
 
 def power_field(
@@ -43,6 +45,7 @@ def power_field(
     min_horizon_m: float = MIN_HORIZON_M,
     dtype: Literal["float32", "float64"] = "float32",
     weights: ArrayLike | None = None,
+    method: str = "auto",
 ) -> xr.Dataset:
     """Field of a table of emitters on a grid, summed over emitters in linear units.
 
@@ -83,6 +86,10 @@ def power_field(
         it the rounding of the stored dBm); float64 is the reference path, some 2.5 times slower.
     weights : array_like of float, shape (n,), optional
         Used instead of the column `weight`.
+    method : {"auto", "direct", "tree"}
+        How the sum is done. ``direct`` adds every emitter in every cell. ``tree`` interpolates the field of
+        emitters that are well away, which costs at most 0.005 dB and is many times faster for many of them;
+        none is left out. ``auto`` takes the tree where it is faster, and never for float64.
 
     Returns
     -------
@@ -107,20 +114,25 @@ def power_field(
     ITU-R P.525-4 (free space); ITU-R P.310 (4/3 earth).
     """
     chosen = _model(model)
-    if dtype not in ERROR_BOUND_DB:
+    if dtype not in ROUNDING_DB:
         raise ValueError(f"dtype is {dtype!r}; it must be 'float32' or 'float64'")
-    table = {name: _column(emitters, name) for name in chosen.columns}
-    table["weight"] = _weights(emitters, weights)
+    table = read_table(emitters, chosen.columns, weights)
     floor = None if floor_m is None else _floor(floor_m)
     masked = bool(horizon) and chosen.direct_path
     exact = dtype == "float64"
+    way = choose(method, len(emitters), grid, True, exact)
     if model == "inverse_square":
         floor = grid.floor_m if floor is None else floor
-        values = _sum(_positions(table), table["weight"], grid, eps_m2=floor**2, exact=exact)
+        sources = Sources(_positions(table), table["weight"], eps_m2=floor**2)
+        total, scale = sum_sources(sources, grid, way, exact)
+        values = total * scale
     else:
-        values = _free_space_dbm(table, grid, masked, floor, _least_reach(min_horizon_m), exact)
+        sources, top_dbm = free_space_sources(table, masked, floor, _least_reach(min_horizon_m))
+        total, scale = sum_sources(sources, grid, way, exact)
+        values = in_dbm(total, scale, top_dbm, exact)
     parameters = {"horizon": masked, "min_horizon_m": min_horizon_m if masked else None, "floor_m": floor}
-    return _frame(values.astype(dtype), grid, chosen, len(emitters), parameters, dtype)
+    values = values.astype(dtype, copy=False).reshape(grid.array_shape)
+    return _frame(values, grid, chosen, len(emitters), parameters, (way, dtype))
 
 
 def sum_power_mw(
@@ -135,6 +147,7 @@ def sum_power_mw(
     horizon: bool = True,
     floor_m: float | None = None,
     min_horizon_m: float = MIN_HORIZON_M,
+    method: str = "auto",
 ) -> NDArray[np.float32]:
     """Received free-space power in mW, from arrays that are already right: the live server's way in.
 
@@ -150,7 +163,7 @@ def sum_power_mw(
     eirp_mw, freq_hz : float64, shape (n,)
         EIRP, mW (times weight or confidence where that is wanted), and frequency, Hz.
     grid : Grid
-    horizon, floor_m, min_horizon_m
+    horizon, floor_m, min_horizon_m, method
         As in `power_field`.
 
     Returns
@@ -167,15 +180,22 @@ def sum_power_mw(
     -92.45
     """
     unit = unit_loss_distance_m(freq_hz)
-    total = _sum(
-        np.stack([x_m, y_m, z_m]), np.asarray(eirp_mw) * unit**2, grid, floor_m=unit if floor_m is None else floor_m,
-        reach_m=_reach(alt_m, horizon), least_reach_m=min_horizon_m,
+    sources = Sources(
+        np.stack([x_m, y_m, z_m]), np.asarray(eirp_mw) * unit**2, unit if floor_m is None else floor_m,
+        _reach(alt_m, horizon), min_horizon_m,
     )  # fmt: skip
-    return total.astype(np.float32)
+    return _linear(sources, grid, method)
 
 
 def sum_intensity(
-    x_m: Array, y_m: Array, z_m: Array, weight: Array, grid: Grid, *, floor_m: float | None = None
+    x_m: Array,
+    y_m: Array,
+    z_m: Array,
+    weight: Array,
+    grid: Grid,
+    *,
+    floor_m: float | None = None,
+    method: str = "auto",
 ) -> NDArray[np.float32]:
     """Unitless ``sum of weight / (d^2 + floor_m^2)`` from arrays that are already right.
 
@@ -186,6 +206,8 @@ def sum_intensity(
     grid : Grid
     floor_m : float, optional
         m; by default `Grid.floor_m`, half the smallest cell spacing.
+    method : {"auto", "direct", "tree"}
+        As in `power_field`.
 
     Returns
     -------
@@ -199,7 +221,14 @@ def sum_intensity(
     0.25
     """
     floor = grid.floor_m if floor_m is None else floor_m
-    return _sum(np.stack([x_m, y_m, z_m]), np.asarray(weight), grid, eps_m2=floor**2).astype(np.float32)
+    return _linear(Sources(np.stack([x_m, y_m, z_m]), np.asarray(weight), eps_m2=floor**2), grid, method)
+
+
+def _linear(sources: Sources, grid: Grid, method: str) -> NDArray[np.float32]:
+    way = choose(method, sources.gain.size, grid, sources.law is None, False)
+    total, scale = sum_sources(sources, grid, way)
+    total *= scale
+    return total.reshape(grid.array_shape).astype(np.float32)
 
 
 def linear_mw(power_dbm: xr.DataArray) -> xr.DataArray:
@@ -217,7 +246,7 @@ def linear_mw(power_dbm: xr.DataArray) -> xr.DataArray:
 def warm() -> None:
     """Compile the field kernel, or load it from the cache, and check that it may run concurrently.
 
-    There is one signature for all models, options and grids, so one small sum compiles everything.
+    Each kernel has one signature for all models, options and grids: a small sum by either method compiles everything.
 
     Raises
     ------
@@ -225,8 +254,10 @@ def warm() -> None:
         Numba would run its threads on the `workqueue` layer, which kills a process that uses it
         from two threads.
     """
-    one = np.ones(1)
-    sum_intensity(one, one, one, one, Grid.from_bounds(0, 0, 1, 1, shape=(1, 1)))
+    one, grid = np.ones(1), Grid.from_bounds(0, 0, 1, 1, shape=(1, 1))
+    for method in ("direct", "tree"):
+        sum_intensity(one, one, one, one, grid, method=method)
+    in_dbm(np.ones((1, 1, 1)), 1.0, 0.0)
     if numba.threading_layer() == "workqueue":
         raise RuntimeError("Numba's threading layer is 'workqueue'; 'omp' or 'tbb' is needed: install one of them")
 
@@ -236,55 +267,35 @@ def _positions(table: dict[str, Array]) -> Array:
     return np.stack([np.atleast_1d(v) for v in geodetic_to_ecef(table["lat"], table["lon"], table["alt_m"])])
 
 
-def _free_space_dbm(
-    table: dict[str, Array], grid: Grid, horizon: bool, floor_m: float | None, least_reach_m: float, exact: bool
-) -> Array:
-    """Free-space power of validated emitters, dBm, NaN where there is none."""
+def free_space_sources(
+    table: dict[str, Array], horizon: bool, floor_m: float | None, least_reach_m: float, law: Law | None = None
+) -> tuple[Sources, float]:
+    """Validated emitters as sources, gains relative to the strongest, and the strongest's EIRP with its unit loss, dBm.
+
+    Relative, so that no EIRP is too large or too small for linear units; the strongest is -inf where there is none.
+    """
     unit_m = unit_loss_distance_m(table["freq_hz"])
-    # In dB relative to the strongest emitter first, so that no EIRP is too large or too small for linear units.
     with np.errstate(divide="ignore"):
         gain_db = table["eirp_dbm"] + 10.0 * np.log10(table["weight"]) + 20.0 * np.log10(unit_m)
-    top_db = float(gain_db.max(initial=-np.inf))
-    if not np.isfinite(top_db):
-        return np.full(grid.array_shape, np.nan)
-    total = _sum(
-        _positions(table), 10.0 ** ((gain_db - top_db) / 10.0), grid, floor_m=unit_m if floor_m is None else floor_m,
-        reach_m=_reach(table["alt_m"], horizon), least_reach_m=least_reach_m, exact=exact,
+    top_dbm = float(gain_db.max(initial=-np.inf))
+    gain = 10.0 ** ((gain_db - top_dbm) / 10.0) if np.isfinite(top_dbm) else np.zeros(gain_db.size)
+    sources = Sources(
+        _positions(table), gain, unit_m if floor_m is None else floor_m, _reach(table["alt_m"], horizon), least_reach_m,
+        law=law,
     )  # fmt: skip
-    return 10.0 * np.log10(np.where(total > 0.0, total, np.nan)) + top_db
+    return sources, top_dbm
 
 
-def _sum(
-    positions_m: Array,
-    gain: Array,
-    grid: Grid,
-    *,
-    floor_m: ArrayLike = 0.0,
-    reach_m: ArrayLike = np.inf,
-    least_reach_m: float = 0.0,
-    eps_m2: float = 0.0,
-    exact: bool = False,
-) -> Array:
-    """Sum of ``gain / (max(d, floor)^2 + eps)`` in units of gain per m^2, float64 of shape `array_shape`."""
-    out = np.zeros((grid.level_alt_m.size, *grid.shape))
-    top = float(gain.max(initial=0.0))
-    if top > 0.0:
-        # Rows of one fresh array: whatever the caller's arrays were, the kernel sees one type and compiles once.
-        emitters = np.empty((6, gain.size))
-        emitters[:3] = positions_m
-        emitters[:3] /= 1e3
-        emitters[3] = gain / top
-        emitters[4] = np.asarray(reach_m) / 1e3
-        emitters[5] = np.asarray(floor_m) / 1e3
-        axis_m, z_m = grid.meridian_m
-        lon = np.radians(grid.lon)
-        level_reach = horizon_m(0.0, grid.level_alt_m, 0.0) / 1e3
-        sum_over_emitters(
-            out, axis_m / 1e3, z_m / 1e3, np.cos(lon), np.sin(lon), level_reach, emitters,
-            float(least_reach_m) / 1e3, float(eps_m2) / 1e6, bool(exact), numba.get_num_threads(),
-        )  # fmt: skip
-        out *= top / 1e6
-    return out.reshape(grid.array_shape)
+def in_dbm(total: Array, scale: float, top_dbm: float, exact: bool = False) -> NDArray[Any]:
+    """Sums of `sum_sources` in dBm, NaN where there is no power; float32 by series, or exact."""
+    if scale == 0.0:
+        return np.full(total.shape, np.nan)
+    offset = 10.0 * np.log10(scale) + top_dbm
+    if exact:
+        return 10.0 * np.log10(np.where(total > 0.0, total, np.nan)) + offset
+    out = np.empty(total.shape, np.float32)
+    decibels(total.reshape(-1), offset, out.reshape(-1))
+    return out
 
 
 def _reach(alt_m: Array, horizon: bool) -> ArrayLike:
@@ -310,46 +321,9 @@ def _model(name: str) -> Model:
     return MODELS[name]
 
 
-def _numbers(emitters: pd.DataFrame, name: str) -> Array:
-    """A column as float64, NaN for what is missing, or an error that names the column."""
-    if name not in emitters:
-        raise ValueError(f"emitters have no column {name!r}; columns are {list(emitters.columns)}")
-    try:
-        return emitters[name].to_numpy(dtype=np.float64, na_value=np.nan)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"column {name!r} of emitters is {emitters[name].dtype}, not numbers: {error}") from error
-
-
-def _column(emitters: pd.DataFrame, name: str) -> Array:
-    """A column within its limits, or an error that names the column, the value and what would be right."""
-    values = _numbers(emitters, name)
-    bad = ~(np.abs(values) <= _LIMITS[name])
-    if name == "freq_hz":
-        bad |= values <= 0.0
-    if bad.any():
-        row = int(np.flatnonzero(bad)[0])
-        right = "above 0 and at most " if name == "freq_hz" else "within ±"
-        raise ValueError(
-            f"column {name!r} of emitters is {values[row]} in row {row}; it must be finite and {right}{_LIMITS[name]:g}"
-        )
-    return values
-
-
-def _weights(emitters: pd.DataFrame, weights: ArrayLike | None) -> Array:
-    if weights is not None:
-        values = np.asarray(weights, dtype=np.float64)
-    else:
-        values = _numbers(emitters, "weight") if "weight" in emitters else np.ones(len(emitters))
-    if values.shape != (len(emitters),):
-        raise ValueError(f"weights have shape {values.shape}; one for each of the {len(emitters)} emitters is needed")
-    bad = ~(np.isfinite(values) & (values >= 0.0))
-    if bad.any():
-        row = int(np.flatnonzero(bad)[0])
-        raise ValueError(f"'weight' is {values[row]} in row {row}; it must be finite and not negative")
-    return values
-
-
-def _frame(values: Array, grid: Grid, model: Model, n: int, parameters: dict[str, Any], dtype: str) -> xr.Dataset:
+def _frame(
+    values: Array, grid: Grid, model: Model, n: int, parameters: dict[str, Any], way: tuple[Method, str]
+) -> xr.Dataset:
     """Label a field with coordinates and with attributes that NetCDF can store (no booleans, no None)."""
     coords: dict[str, Any] = {
         "lat": ("lat", grid.lat, {"units": "degrees_north", "standard_name": "latitude"}),
@@ -365,8 +339,9 @@ def _frame(values: Array, grid: Grid, model: Model, n: int, parameters: dict[str
         "reference": model.reference,
         "n_emitters": n,
         "parameters": json.dumps(parameters),
-        "method": f"sum over emitters in linear units, {dtype} relative to each tile's centre",
-        "error_bound_db": ERROR_BOUND_DB[dtype],
+        "summation": way[0],
+        "method": METHOD_TEXT[way[0]].format(dtype=way[1]),
+        "error_bound_db": error_bound_db(*way),
         "bounds": list(grid.bounds),
         "projection": grid.projection,
     }

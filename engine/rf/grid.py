@@ -204,6 +204,18 @@ class Grid:
         _, y_south, _, y_north = self.mercator_bounds
         return _frozen(_centres(y_south, y_north, self.shape[0]))
 
+    def lat_at(self, row: Array) -> Array:
+        """Latitudes, degrees, at rows that need not be whole: row 0.5 is midway between the first two."""
+        part = (np.asarray(row, dtype=np.float64) + 0.5) / self.shape[0]
+        if self.projection == "web_mercator":
+            _, y_south, _, y_north = self.mercator_bounds
+            return np.asarray(inverse_web_mercator(0.0, y_south + part * (y_north - y_south))[0])
+        return self.south + part * (self.north - self.south)
+
+    def lon_at(self, col: Array) -> Array:
+        """Longitudes, degrees, at columns that need not be whole."""
+        return self.west + (np.asarray(col, dtype=np.float64) + 0.5) / self.shape[1] * (self.east - self.west)
+
     def ecef_m(self) -> tuple[Array, Array, Array]:
         """ECEF coordinates of every cell centre, m.
 
