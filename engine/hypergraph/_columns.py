@@ -68,6 +68,12 @@ class Columns:
             if name in self._arrays:
                 self._arrays[name][slots] = self._fills[name]
 
+    def replace(self, name: str, array: NDArray[Any]) -> None:
+        """Put another array of n values in the place of a column; who holds the old one keeps it."""
+        if len(array) != self.n:
+            raise ValueError(f"column {name!r} would have {len(array)} values; it must have {self.n}")
+        self._arrays[name] = array
+
     def keep(self, slots: NDArray[np.int64]) -> None:
         """Drop all but some slots, which become 0, 1, … in the order given."""
         for name, array in self._arrays.items():

@@ -115,6 +115,19 @@ class Incidences:
             self["edge"], self["node"], self["next_of_edge"], self["next_of_node"], edges["head"], nodes["head"]
         )
 
+    def fill(self, e: Slots, v: Slots, edges: Entities, nodes: Entities) -> None:
+        """Take rows, all different, into an empty table; counts and heads of both ends are set."""
+        self.columns.resize(len(e))
+        self["edge"][:], self["node"][:], self["alive"][:] = e, v, 1
+        self.n_living = len(e)
+        self._pairs = _empty_pairs(len(e))
+        kernel.refill_pairs(self["edge"], self["node"], self._pairs)
+        kernel.chain_rows(
+            self["edge"], self["node"], self["next_of_edge"], self["next_of_node"], edges["head"], nodes["head"]
+        )
+        edges["count"][:] = np.bincount(e, minlength=edges.columns.n)
+        nodes["count"][:] = np.bincount(v, minlength=nodes.columns.n)
+
     def _buried(self, n: int) -> None:
         self.n_living -= n
         if n and self.extra is not None:

@@ -197,11 +197,11 @@ class IdTable:
         slots = np.asarray(slots, dtype=np.int64)
         tags = self._tags[slots]
         if not tags.any():
-            return pd.Index(self._texts(slots).to_pandas())
+            return pd.Index(self.texts(slots).to_pandas())
         if tags.all():
             return pd.Index(self._integers(slots))
         mixed = np.empty(len(slots), object)
-        mixed[tags == TEXT] = self._texts(slots[tags == TEXT]).to_pylist()
+        mixed[tags == TEXT] = self.texts(slots[tags == TEXT]).to_pylist()
         mixed[tags == INTEGER] = self._integers(slots[tags == INTEGER]).tolist()
         return pd.Index(mixed)
 
@@ -218,7 +218,18 @@ class IdTable:
         self._table = _empty_table(self.n)
         fill_table(self._arena, self._starts, self._tags, self._seed, self.n, self._table)
 
-    def _texts(self, slots: NDArray[np.int64]) -> pa.Array:
+    def fill(self, ids: pa.LargeStringArray) -> None:
+        """Take ids, all text and all different, as slots 0, 1, … of a table that was empty."""
+        self.n = len(ids)
+        _, at, data = ids.buffers()
+        offsets = np.frombuffer(at, np.int64)[ids.offset :][: self.n + 1] if at else np.zeros(1, np.int64)
+        text = np.frombuffer(data if data is not None else b"", np.uint8)[offsets[0] : offsets[-1]]
+        self._starts, self._tags = offsets - offsets[0], np.full(self.n, TEXT, np.uint8)
+        self._arena, self._table = grown(text, len(text), max(len(text), 1024)), _empty_table(self.n)
+        fill_table(self._arena, self._starts, self._tags, self._seed, self.n, self._table)
+
+    def texts(self, slots: NDArray[np.int64]) -> pa.Array:
+        """Ids of slots that all hold text, as an Arrow array."""
         return gather_text(self._arena, self._starts[slots], self._starts[slots + 1])
 
     def _integers(self, slots: NDArray[np.int64]) -> NDArray[np.int64]:
