@@ -5,7 +5,9 @@ A block is read as a whole; if that fails, chunk by chunk, and the chunks that c
 
 from __future__ import annotations
 
+import contextlib
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
@@ -20,6 +22,9 @@ MAX_CHUNK_BYTES = 512 << 20
 
 PARTS = ("value", "magnitude", "phase", "real", "imaginary")
 """What may be shown of a number; of a real one only its value."""
+
+_OF_COMPLEX: dict[str, Any] = {"phase": np.angle, "real": np.real, "imaginary": np.imag}
+_CUT = "it lies beyond the end of the file, which is truncated"
 
 Box = tuple[tuple[int, int], ...]
 """First and one past the last cell along each dimension."""
@@ -40,8 +45,10 @@ class Numbers:
         Stored values that mean "none"; they become NaN.
     scale, offset : float
         Shown = stored · scale + offset.
-    truncated_at : int or None
-        Length of the file, if bytes are missing from it.
+    size : int or None
+        Length of a truncated file, bytes.
+    missed : callable () -> int
+        How many bytes were asked for so far that the file does not have.
     """
 
     dataset: h5py.Dataset
@@ -50,6 +57,8 @@ class Numbers:
     fill: list[float] = field(default_factory=list)
     scale: float = 1.0
     offset: float = 0.0
+    size: int | None = None
+    missed: Callable[[], int] = lambda: 0
     damaged: set[tuple[int, ...]] = field(default_factory=set)
     damage: str = ""
 
@@ -58,7 +67,9 @@ class Numbers:
         kind = self.dataset.dtype
         if self.member:
             if kind.names is None or self.member not in kind.names:
-                raise Unreadable(f"its type has no member {self.member!r}; it has {', '.join(kind.names or ()) or 'none'}")
+                raise Unreadable(
+                    f"its type has no member {self.member!r}; it has {', '.join(kind.names or ()) or 'none'}"
+                )
             kind = kind[self.member]
         if kind.kind not in "biufc" or kind.subdtype is not None:
             raise Unreadable(f"{kind} is no number, so there is no picture of it; ask for its table")
@@ -71,7 +82,7 @@ class Numbers:
             raise Unreadable(f"its chunks of {self.chunks} are larger than {MAX_CHUNK_BYTES >> 20} MiB and compressed, "
                              "so that no part of one can be read alone")  # fmt: skip
         whole = kind.kind in "biu" and not self.fill and self.scale == 1 and self.offset == 0
-        single = kind.itemsize <= 4 and kind.kind == "f" or (kind.kind == "c" and kind.itemsize <= 8)
+        single = (kind.itemsize <= 4 and kind.kind == "f") or (kind.kind == "c" and kind.itemsize <= 8)
         self.out = kind.newbyteorder("=") if whole else np.dtype("f4" if single else "f8")
         if kind.kind == "b":
             self.out = np.dtype("u1")
@@ -86,8 +97,7 @@ class Numbers:
         except (OSError, RuntimeError) as error:
             self.damage = self.damage or str(error)[:300]
         if self.chunks is None:
-            self.damaged.add(tuple(low for low, _ in box))
-            return np.full([high - low for low, high in box], np.nan, "f4")
+            return self._rest(box)
         out = np.full([high - low for low, high in box], np.nan, np.result_type(self.out, "f4"))
         for place in product(*(range(low // size, -(-high // size)) for (low, high), size in
                                zip(box, self.chunks, strict=True))):  # fmt: skip
@@ -103,17 +113,33 @@ class Numbers:
             out[tuple(slice(a - low, b - low) for (a, b), (low, _) in zip(part, box, strict=True))] = found
         return out
 
-    def strided(self, slices: tuple[slice, ...]) -> np.ndarray:
-        """Every so many-th number; only for data without filters, whose cells can be read alone."""
-        return self._decode(self._raw(slices))
-
     def _raw(self, selection: tuple[slice, ...]) -> np.ndarray:
         source: Any = self.dataset.fields(self.member) if self.member else self.dataset
-        return np.asarray(source[selection])
+        before = self.missed()
+        raw = np.asarray(source[selection])
+        if self.missed() > before:
+            raise OSError(_CUT)
+        return raw
+
+    def _rest(self, box: Box) -> np.ndarray:
+        """A box without chunks, as far as it is there: values lie row after row from one place in the file."""
+        self.damaged.add(())
+        out = np.full([high - low for low, high in box], np.nan, np.result_type(self.out, "f4"))
+        start = self.dataset.id.get_offset()
+        if self.damage != _CUT or start is None or self.size is None:
+            return out
+        cells = (self.size - start) // self.dataset.dtype.itemsize
+        whole = np.unravel_index(max(cells - 1, 0), self.dataset.shape)[0] if cells > 0 else 0
+        low, high = box[0][0], min(box[0][1], int(whole))
+        if high > low:
+            with contextlib.suppress(OSError, RuntimeError):
+                out[: high - low] = self._decode(self._raw((slice(low, high), *(slice(*side) for side in box[1:]))))
+        return out
 
     def _decode(self, raw: np.ndarray) -> np.ndarray:
         if self.complex:
-            raw = {"phase": np.angle, "real": np.real, "imaginary": np.imag}.get(self.part, np.abs)(raw)
+            take: Callable[[np.ndarray], np.ndarray] = _OF_COMPLEX.get(self.part, np.abs)
+            raw = take(raw)
         if not self.fill and self.scale == 1 and self.offset == 0:
             return raw.astype(self.out, copy=False)
         none = np.zeros(raw.shape, bool)

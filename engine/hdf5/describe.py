@@ -40,8 +40,13 @@ def members(session: Session, path: str, start: int, count: int, closely: bool =
         raise Hdf5Error(f"{path} is no group and has no members")
     names: list[bytes] = []
     total = len(group)
+
+    def taken(name: bytes) -> bool | None:
+        names.append(name)
+        return True if len(names) >= count else None
+
     if start < total:
-        group.id.links.iterate(lambda name: names.append(name) or (True if len(names) >= count else None), idx=start)
+        group.id.links.iterate(taken, idx=start)
     shown = [group._d(name) for name in names]
     return {"total": total, "members": [_member(group, name, where, session, closely) for name in shown]}
 

@@ -13,17 +13,28 @@ from pathlib import Path
 import h5py
 
 from engine.hdf5.errors import NotThere, Unreadable
-from engine.hdf5.superblock import Superblock, mended, read_superblock
+from engine.hdf5.superblock import Superblock, closed, read_superblock
+
+MAX_PADDED = 1_000_000
+"""A file that lacks more than this many times its length is not opened."""
 
 
 class Overlay(io.RawIOBase):
-    """A file with a few of its first bytes replaced; read only."""
+    """A file with a few of its first bytes replaced, and zeros where its end is missing; read only.
 
-    def __init__(self, path: Path, at: int, patch: bytes) -> None:
+    Attributes
+    ----------
+    size : int
+        How long it seems, bytes.
+    missed : int
+        How many of the bytes that were asked for are not there.
+    """
+
+    def __init__(self, path: Path, at: int, patch: bytes, size: int) -> None:
         self._file = open(path, "rb", buffering=0)  # closed with this object
         self._at, self._patch = at, patch
         self._place = 0
-        self.size = os.fstat(self._file.fileno()).st_size
+        self.size, self.missed = size, 0
 
     def seekable(self) -> bool:
         """It is."""
@@ -47,11 +58,15 @@ class Overlay(io.RawIOBase):
         view = memoryview(buffer).cast("B")  # type: ignore[arg-type]
         content = os.pread(self._file.fileno(), len(view), self._place)
         view[: len(content)] = content
+        padded = min(len(view), max(self.size - self._place, 0)) - len(content)
+        if padded > 0:
+            view[len(content) : len(content) + padded] = bytes(padded)
+            self.missed += padded
         start, stop = max(self._place, self._at), min(self._place + len(content), self._at + len(self._patch))
         if start < stop:
             view[start - self._place : stop - self._place] = self._patch[start - self._at : stop - self._at]
-        self._place += len(content)
-        return len(content)
+        self._place += len(content) + max(padded, 0)
+        return len(content) + max(padded, 0)
 
     def close(self) -> None:
         """Close the file beneath."""
@@ -85,8 +100,8 @@ def superblock_of(path: Path) -> Superblock:
     return block
 
 
-def open_file(path: Path) -> tuple[h5py.File, list[str]]:
-    """A file opened for reading, and what is to be said of it.
+def open_file(path: Path) -> tuple[h5py.File, list[str], Overlay | None]:
+    """A file opened for reading, what is to be said of it, and the overlay that it was opened through, if any.
 
     Raises
     ------
@@ -100,9 +115,10 @@ def open_file(path: Path) -> tuple[h5py.File, list[str]]:
     try:
         if block.writing and block.swmr:
             file = h5py.File(path, "r", swmr=True, locking=False)
-            return file, [*notes, "marked as being written (SWMR): the newest that its writer has flushed is shown"]
+            said = "marked as being written (SWMR): the newest that its writer has flushed is shown"
+            return file, [*notes, said], None
         if not block.writing and not block.truncated:
-            return h5py.File(path, "r", locking=False), notes
+            return h5py.File(path, "r", locking=False), notes, None
     except Exception as error:
         if not block.writing:
             raise Unreadable(f"{path.name}: {_short(error)}") from error
@@ -111,9 +127,11 @@ def open_file(path: Path) -> tuple[h5py.File, list[str]]:
                      "on the disk, and what was not flushed is missing")  # fmt: skip
     if block.truncated:
         notes.append(f"truncated: {block.size} of {block.end} bytes are there; what lay in the rest is missing")
-    overlay = Overlay(path, block.offset, mended(block))
+    if block.end > MAX_PADDED * max(block.size, 1 << 20):
+        raise Unreadable(f"{path.name}: {notes[-1]}")
+    overlay = Overlay(path, block.offset, closed(block), max(block.end, block.size))
     try:
-        return h5py.File(overlay, "r"), notes
+        return h5py.File(overlay, "r"), notes, overlay
     except Exception as error:
         overlay.close()
         raise Unreadable(f"{path.name}: {'; '.join(notes)}; and it cannot be opened: {_short(error)}") from error

@@ -55,7 +55,8 @@ def view(file: str, allowed: list[str], path: str, box: list[list[int]], axes: l
          budget_s: float, average: bool, **how: Any) -> Any:  # fmt: skip
     """The numbers in a box as a picture or line."""
     with Session(file, allowed) as session:
-        numbers = Numbers(_dataset(session, path), **how)
+        size = session.path.stat().st_size if session.overlays else None
+        numbers = Numbers(_dataset(session, path), size=size, missed=session.missed, **how)
         request = Request(tuple((a, b) for a, b in box), tuple(axes), (shape[0], shape[1]), budget_s, average)
         found = picture(numbers, request)
         return found | {"damaged": len(numbers.damaged), "damage": numbers.damage, "notes": session.notes}

@@ -16,7 +16,7 @@ from typing import Any
 import h5py
 
 from engine.hdf5.errors import Hdf5Error, NotAllowed, NotThere, Unreadable
-from engine.hdf5.opening import open_file
+from engine.hdf5.opening import Overlay, open_file
 
 MAX_LINKS = 32
 """How many soft and external links one path may go through."""
@@ -40,6 +40,7 @@ class Session(contextlib.ExitStack):
         super().__init__()
         self.allowed = [Path(folder) for folder in allowed]
         self.notes: list[str] = []
+        self.overlays: list[Overlay] = []
         self._files: dict[Path, h5py.File] = {}
         self.path = Path(os.path.realpath(path))
         self.root = self.open(self.path)
@@ -48,8 +49,10 @@ class Session(contextlib.ExitStack):
         """A file of the allowed folders; opened once."""
         self.permit(path)
         if path not in self._files:
-            file, notes = open_file(path)
+            file, notes, overlay = open_file(path)
             self._files[path] = self.enter_context(file)
+            if overlay is not None:
+                self.overlays.append(overlay)
             self.notes += notes
         return self._files[path]
 
@@ -59,6 +62,10 @@ class Session(contextlib.ExitStack):
         if not any(real.is_relative_to(folder) for folder in self.allowed):
             folders = ", ".join(map(str, self.allowed)) or "none"
             raise NotAllowed(f"{path} lies outside the allowed folders ({folders}) and is not read")
+
+    def missed(self) -> int:
+        """How many bytes were asked for that truncated files do not have."""
+        return sum(overlay.missed for overlay in self.overlays)
 
     def find(self, path: str) -> tuple[Any, Path]:
         """The object at a path, and the file that it lies in."""
@@ -152,7 +159,9 @@ def permit_storage(session: Session, dataset: h5py.Dataset, where: Path, depth: 
         seen.add((plist.get_virtual_filename(index), plist.get_virtual_dsetname(index)))
     for filename, name in seen:
         if re.search(r"%\d*b", name):
-            raise Unreadable("a virtual dataset with numbered source datasets, whose links cannot be checked beforehand")
+            raise Unreadable(
+                "a virtual dataset with numbered source datasets, whose links cannot be checked beforehand"
+            )
         for other in _sources(where, filename):
             session.permit(other)
             if other.is_file():

@@ -1,8 +1,8 @@
 """The first bytes of an HDF5 file: where it begins, how long it should be, and who had it open.
 
-A file whose writer was killed may carry the mark "open for writing" for ever, and a truncated one promises more bytes
-than it has; libhdf5 then opens neither. `mended` gives those few bytes as they would be in a file that was closed,
-for an overlay: the file itself is never written to.
+A file whose writer was killed may carry the mark "open for writing" for ever, and libhdf5 then does not open it.
+`closed` gives those few bytes as they would be in a file that was closed, for an overlay: the file itself is never
+written to.
 
 References
 ----------
@@ -44,7 +44,6 @@ class Superblock:
     writing: bool
     swmr: bool
     raw: bytes
-    offset_size: int
 
     @property
     def truncated(self) -> bool:
@@ -82,27 +81,22 @@ def _parse(head: bytes, offset: int, size: int) -> Superblock | None:
     if width not in (2, 4, 8) or len(head) < length:
         return None
     end = int.from_bytes(head[end_at : end_at + width], "little")
-    return Superblock(offset, version, end, size, bool(flags & 1), bool(flags & 4), head[:length], width)
+    return Superblock(offset, version, end, size, bool(flags & 1), bool(flags & 4), head[:length])
 
 
-def mended(block: Superblock) -> bytes:
-    """The superblock as of a file that was closed and ends where this one does.
+def closed(block: Superblock) -> bytes:
+    """The superblock as of a file that was closed.
 
     Examples
     --------
     >>> raw = SIGNATURE + bytes([3, 8, 8, 5]) + struct.pack("<QQQQ", 0, 2**64 - 1, 9000, 48) + bytes(4)
-    >>> block = Superblock(0, 3, 9000, 4096, True, True, raw, 8)
-    >>> mended(block)[11], struct.unpack_from("<Q", mended(block), 28)[0]
-    (0, 4096)
+    >>> block = Superblock(0, 3, 9000, 4096, True, True, raw)
+    >>> closed(block)[11], closed(block)[12:44] == raw[12:44]
+    (0, True)
     """
     raw = bytearray(block.raw)
-    width = block.offset_size
-    end_at = (24 + (4 if block.version == 1 else 0) if block.version < 2 else 12) + 2 * width
-    if block.truncated:
-        raw[end_at : end_at + width] = block.size.to_bytes(width, "little")
-    if block.version >= 2:
-        if block.version == 3:
-            raw[11] = 0
+    if block.version == 3:
+        raw[11] = 0
         raw[-4:] = struct.pack("<I", lookup3(bytes(raw[:-4])))
     return bytes(raw)
 

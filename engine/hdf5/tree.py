@@ -16,8 +16,8 @@ import pandas as pd
 import xarray as xr
 
 from engine.hdf5.errors import NotAllowed, ReaderCrashed, ReaderTimeout, Unreadable
-from engine.hdf5.readers import Readers, shared_readers
 from engine.hdf5.identity import identity
+from engine.hdf5.readers import Readers, shared_readers
 from engine.hdf5.views import box_of, data_array
 
 PAGE = 500

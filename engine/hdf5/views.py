@@ -106,7 +106,8 @@ def data_array(
 def _labelled(dataset: Dataset, view: View, found: dict[str, Any], part: str, member: str, kind: str) -> xr.DataArray:
     values, said = found["values"], dataset.conventions
     sides = list(zip(found["box"], found["steps"], strict=True))[-len(view.axes) :]
-    dims, coords = [], {}
+    dims: list[str] = []
+    coords: dict[str, Any] = {}
     for axis, (side, step) in zip(view.axes, sides, strict=True):
         name, coordinate = axis_coordinate(dataset, axis, side, step)
         name = name if name not in dims else f"{name}_{axis}"
@@ -147,9 +148,10 @@ def axis_coordinate(dataset: Dataset, axis: int, side: list[int], step: int) -> 
     starts = np.arange(low, high, step)
     middles = 0.5 * (starts + np.minimum(starts + step, high) - 1)
     axes = dataset.conventions.get("axes") or []
-    entry = axes[axis] if axis < len(axes) else {"name": f"dim_{axis}", "units": ""}
+    entry: dict[str, Any] = axes[axis] if axis < len(axes) else {"name": f"dim_{axis}", "units": ""}
     name, attrs = entry["name"] or f"dim_{axis}", {"units": entry.get("units", ""), "even": True}
-    first, width = entry.get("linear") or (0.0, 1.0)
+    linear: Any = entry.get("linear") or (0.0, 1.0)
+    first, width = float(linear[0]), float(linear[1])
     if "path" in entry:
         try:
             got = dataset.tree.ask("axis", path=entry["path"], start=0, stop=(dataset.shape or (0,))[axis])

@@ -68,7 +68,9 @@ def unpack(read: Callable[[int], bytes]) -> Any:
     for dtype, shape in types:
         size = dtype.itemsize * int(np.prod(shape, dtype=object))
         if dtype.kind not in _KINDS or not 0 <= size <= MAX_ARRAY_BYTES or min(shape, default=0) < 0:
-            raise Garbled(f"an array of {dtype} and shape {shape}; at most {MAX_ARRAY_BYTES} bytes of numbers are taken")
+            raise Garbled(
+                f"an array of {dtype} and shape {shape}; at most {MAX_ARRAY_BYTES} bytes of numbers are taken"
+            )
         arrays.append(np.frombuffer(bytearray(read(size)), dtype).reshape(shape))
 
     def restore(value: Any) -> Any:

@@ -75,7 +75,7 @@ def _confine(nice: int) -> None:
 
 def main() -> None:
     """Serve on standard input and output; what libraries print goes nowhere."""
-    import engine.hdf5.requests
+    import engine.hdf5.requests  # noqa: F401 - before the memory and the folders are taken away
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     answers = os.fdopen(os.dup(1), "wb")
