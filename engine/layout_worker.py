@@ -26,7 +26,7 @@ REPORT_S = 0.1
 class Job(Protocol[R_co]):
     """What the worker runs: calls `progress` with a share done, 0 to 1, and stops soon after `cancel` gives True.
 
-    `engine.hypergraph.LayoutCancelled`, or any exception once cancel was asked for, ends it without a result.
+    Any exception once cancel was asked for, such as `engine.hypergraph.Cancelled`, ends it without a result.
     """
 
     def __call__(self, *, progress: Callable[[float], None], cancel: Callable[[], bool]) -> R_co:
