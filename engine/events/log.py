@@ -131,6 +131,34 @@ class EventLog:
             return self._events("seq > ?", [seq])
         return self._events("seq > ? AND seq <= ?", [seq, seq + limit])  # seq has no gaps
 
+    def stream(
+        self, seq: int, until: TimeLike | None = None, *, last: int | None = None, chunk: int = 50_000
+    ) -> Iterator[pa.Table]:
+        """Events after `seq`, in order and in pieces: bounded memory for any number.
+
+        Parameters
+        ----------
+        until : time as in `parse_times`, optional
+            Only events with time ≤ until.
+        last : int, optional
+            Last seq; by default that of now: what is appended meanwhile is not in it.
+        chunk : int
+            Events in a piece, about.
+        """
+        where, parameters = "seq > ? AND seq <= ?", list[Any]([seq, self._last_seq if last is None else last])
+        if until is not None:
+            where += " AND time <= make_timestamp(?::BIGINT)"
+            parameters.append(epoch_us(until))
+        with self._cursor() as cursor:
+            reader = cursor.sql(f"SELECT * FROM events WHERE {where}", params=parameters).to_arrow_reader(chunk)
+            for batch in reader:
+                table = with_zone(pa.Table.from_batches([batch]))
+                numbers = table["seq"].to_numpy()
+                if len(numbers) and (numbers[0] <= seq or (np.diff(numbers) <= 0).any()):
+                    raise LogDamagedError(f"the event log {self.path} is out of order after seq {seq}")
+                seq = int(numbers[-1]) if len(numbers) else seq
+                yield table
+
     def as_of(self, moment: TimeLike) -> pa.Table:
         """All events up to and including a moment or a seq, in seq order.
 

@@ -37,6 +37,9 @@ CHECK_EVENTS = 4_096
 """Bounds are looked at where seq passes a multiple of this, and nowhere else: what is evicted depends on the
 events alone, and not on how they came in batches."""
 
+FOLD_VERSION = 1
+"""Goes up when the same events would make another graph, so that what was saved before is not used."""
+
 FUTURE_S = 60.0
 """An event that claims to have happened later than this after the log took it is not folded, s."""
 
@@ -59,6 +62,8 @@ class GraphFold:
     ----------
     seq : int
         Last event folded in.
+    newest_s : float
+        Latest time of an event, s since 1970; -inf before the first.
     counts : Counter
         ``events``, ``edges_told``, ``no_relation`` (events that join nothing), ``from_the_future``,
         ``malformed`` (payloads that are no JSON object), ``wrong type`` (values), ``long_ids``, ``unlisted``,
@@ -86,6 +91,7 @@ class GraphFold:
         self.max_nodes, self.max_incidences = max_nodes, max_incidences
         self.seq = 0
         self.newest_s = -np.inf
+        self._group = 0  # of the last event taken, in units of CHECK_EVENTS
         self.counts: Counter[str] = Counter()
         self.graph = LiveGraph(decay_per_s)
         self._lock = threading.RLock()
@@ -126,7 +132,8 @@ class GraphFold:
         with self._lock:
             tables, facts = self.graph.saved()
             mine = {
-                "seq": self.seq, "newest_s": self.newest_s, "counts": dict(self.counts),
+                "seq": self.seq, "newest_s": self.newest_s, "group": self._group,
+                "counts": {name: int(n) for name, n in self.counts.items()},
                 "max_nodes": self.max_nodes, "max_incidences": self.max_incidences,
             }  # fmt: skip
         return tables, facts | mine
@@ -137,7 +144,7 @@ class GraphFold:
         fold = cls(facts["max_nodes"], facts["max_incidences"], facts["decay_per_s"])
         fold.graph = LiveGraph.restored(tables, facts)
         fold.seq, fold.newest_s = int(facts["seq"]), float(facts["newest_s"])
-        fold.counts = Counter(facts["counts"])
+        fold.counts, fold._group = Counter(facts["counts"]), int(facts["group"])
         return fold
 
     def _numbered(self, events: pa.Table) -> NDArray[np.int64]:
@@ -158,12 +165,14 @@ class GraphFold:
         kinds = self._edge_kinds(events["kind"].combine_chunks().take(pa.array(told.event)))
         # Where a multiple of CHECK_EVENTS lies between two events, the bounds are looked at between them.
         group = seq // CHECK_EVENTS
-        cuts = np.flatnonzero(np.diff(group, prepend=self.seq // CHECK_EVENTS))
+        cuts = np.flatnonzero(np.diff(group, prepend=self._group))
         for first, end in zip([0, *cuts], [*cuts, len(seq)], strict=True):
             if first in cuts:
                 self._keep_bounds()
             if first < end:
                 self._tell(events, told, time_s, kinds, first, end)
+        self._group = int(group[-1])
+        self.newest_s = max(self.newest_s, float(time_s.max()))
 
     def _tell(
         self, events: pa.Table, told: Relations, time_s: NDArray[Any], kinds: pa.Array, first: int, end: int
@@ -178,8 +187,7 @@ class GraphFold:
             told.edge_id[low:high], kinds[low:high], told.amount[low:high], when, told.owner[left:right] - low,
             told.node_id[left:right], told.node_kind[left:right], NODE_KINDS,
         )  # fmt: skip
-        self.newest_s = max(self.newest_s, float(when.max()))
-        self.counts["edges_told"] += high - low
+        self.counts["edges_told"] += int(high - low)
         self._place(events.slice(first, end - first))
 
     def _place(self, events: pa.Table) -> None:
