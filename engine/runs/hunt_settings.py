@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from engine.runs.identity import canonical_json
 from engine.runs.params import MAX_SEED, RunParams
@@ -197,10 +197,8 @@ class HuntSettings:
         list of int
             As many as `seeds_per_candidate`.
         """
-        words: NDArray[np.uint64] = np.random.SeedSequence([self.seed, 1, generation]).generate_state(
-            self.seeds_per_candidate, np.uint64
-        )
-        return [int(word >> np.uint64(11)) for word in words]
+        chance = np.random.SeedSequence([self.seed, 1, generation])
+        return [int(word) >> 11 for word in chance.generate_state(self.seeds_per_candidate, np.uint64)]
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,22 +17,12 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from engine.runs.ledger_tables import CONFIG, HUNT_COLUMNS, RUN_COLUMNS, LedgerTables, create, utc_now
+from engine.runs.ledger_file import LedgerLockedError, release, share
+from engine.runs.ledger_tables import HUNT_COLUMNS, RUN_COLUMNS, LedgerTables, utc_now
 from engine.runs.validator import METRICS, MISSING
-
-LEDGER_NAME = "ledger.duckdb"
-"""File name of a ledger in its folder."""
 
 COPIES = {"runs": "ledger_runs.parquet", "hunts": "ledger_hunts.parquet"}
 """File names of the published copies."""
-
-
-class LedgerLockedError(RuntimeError):
-    """Another process has the ledger open."""
-
-
-class LedgerDamagedError(RuntimeError):
-    """The ledger's file, or the published copy, cannot be read."""
 
 
 class Ledger(LedgerTables):
@@ -63,7 +52,7 @@ class Ledger(LedgerTables):
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder)
-        self._shared = _share(self.folder)
+        self._shared = share(self.folder)
         super().__init__(self._shared.connection)
         self._closed = False
 
@@ -71,6 +60,11 @@ class Ledger(LedgerTables):
     def writable(self) -> bool:
         """True: hunts of this process can write to it."""
         return True
+
+    @property
+    def alive(self) -> bool:
+        """Whether a hunt of this process is at work here."""
+        return self._shared.hunting.locked()
 
     @property
     def stale_s(self) -> float:
@@ -94,18 +88,22 @@ class Ledger(LedgerTables):
                 row = {**hunt, "state": "new", "message": "", "created_at": utc_now(), "changed_at": utc_now()}
                 _insert(writer, "hunts", HUNT_COLUMNS, [row])
 
-    def set_hunt_state(self, hunt_id: str, state: str, message: str = "") -> None:
+    def note_hunt(self, hunt_id: str, **values: Any) -> None:
         """Note how a hunt stands.
 
         Parameters
         ----------
-        hunt_id, state, message : str
+        hunt_id : str
+        **values
+            `state`, `message`, `workers`, `seconds_left`: those that changed.
         """
+        values["changed_at"] = utc_now()
+        unknown = set(values) - set(HUNT_COLUMNS)
+        if unknown:
+            raise ValueError(f"{sorted(unknown)} are no columns of hunts; there are {', '.join(HUNT_COLUMNS)}")
+        listed = ", ".join(f'"{name}" = ?' for name in values)
         with self._writing() as writer:
-            writer.execute(
-                "UPDATE hunts SET state = ?, message = ?, changed_at = ? WHERE hunt_id = ?",
-                [state, message, utc_now(), hunt_id],
-            )
+            writer.execute(f"UPDATE hunts SET {listed} WHERE hunt_id = ?", [*values.values(), hunt_id])
 
     # -- runs ---------------------------------------------------------------------------------------
 
@@ -237,7 +235,7 @@ class Ledger(LedgerTables):
         """Let go of the file, if no other ledger of this process has it open."""
         if not self._closed:
             self._closed = True
-            _release(self._shared)
+            release(self._shared)
 
     def __enter__(self) -> Ledger:
         """The ledger itself."""
@@ -261,121 +259,6 @@ class Ledger(LedgerTables):
                 with contextlib.suppress(duckdb.Error):
                     writer.execute("ROLLBACK")
                 raise
-
-
-class LedgerCopy(LedgerTables):
-    """The published copy of a ledger that another process has open; read only, each query sees the newest copy.
-
-    Parameters
-    ----------
-    folder : path
-
-    Raises
-    ------
-    LedgerDamagedError
-        There is no copy, or it cannot be read.
-    """
-
-    def __init__(self, folder: str | os.PathLike[str]) -> None:
-        self.folder = Path(folder)
-        super().__init__(duckdb.connect(":memory:", config=CONFIG))
-        try:
-            for table, name in COPIES.items():
-                quoted = str(self.folder / name).replace("'", "''")
-                self._connection.execute(f"CREATE VIEW {table} AS FROM read_parquet('{quoted}')")
-        except duckdb.Error as error:
-            raise LedgerDamagedError(
-                f"the published copy of the ledger in {self.folder} cannot be read: {error}"
-            ) from None
-
-    @property
-    def writable(self) -> bool:
-        """False: another process writes it."""
-        return False
-
-    @property
-    def stale_s(self) -> float:
-        """Seconds since the copy was published."""
-        try:
-            return max(0.0, time.time() - (self.folder / COPIES["runs"]).stat().st_mtime)
-        except OSError:
-            return float("inf")
-
-    def close(self) -> None:
-        """Let go of the copy."""
-        self._connection.close()
-
-    def __enter__(self) -> LedgerCopy:
-        """The copy itself."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Close."""
-        self.close()
-
-
-def open_ledger(folder: str | os.PathLike[str]) -> Ledger | LedgerCopy:
-    """The ledger of a folder, or the published copy if another process has it open.
-
-    Parameters
-    ----------
-    folder : path
-
-    Returns
-    -------
-    Ledger or LedgerCopy
-        The same ways to read; `writable` tells them apart.
-
-    Raises
-    ------
-    LedgerDamagedError
-        Neither can be read.
-    """
-    try:
-        return Ledger(folder)
-    except LedgerLockedError:
-        return LedgerCopy(folder)
-
-
-class _Shared:
-    """The one connection of this process to a ledger."""
-
-    def __init__(self, path: Path) -> None:
-        self.path, self.users = path, 0
-        self.writing, self.hunting = threading.Lock(), threading.Lock()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            self.connection = duckdb.connect(str(path), config=CONFIG)
-        except duckdb.Error as error:
-            if "Could not set lock" in str(error) or "being used by another process" in str(error):
-                raise LedgerLockedError(
-                    f"the ledger {path} is open in another process: stop that one to write, or read its copy with "
-                    "open_ledger"
-                ) from error
-            raise LedgerDamagedError(f"{path} is no ledger that can be read: {error}") from error
-        create(self.connection, "hunts", HUNT_COLUMNS)
-        create(self.connection, "runs", RUN_COLUMNS)
-
-
-_opened: dict[Path, _Shared] = {}
-_opening = threading.Lock()
-
-
-def _share(folder: Path) -> _Shared:
-    path = (folder / LEDGER_NAME).resolve()
-    with _opening:
-        if path not in _opened:
-            _opened[path] = _Shared(path)
-        _opened[path].users += 1
-        return _opened[path]
-
-
-def _release(shared: _Shared) -> None:
-    with _opening:
-        shared.users -= 1
-        if shared.users == 0:
-            del _opened[shared.path]
-            shared.connection.close()
 
 
 def _insert(

@@ -26,8 +26,9 @@ CONFIG: dict[str, Any] = {
 
 HUNT_COLUMNS: dict[str, str] = {
     "hunt_id": "VARCHAR", "sampler": "VARCHAR", "seed": "BIGINT", "settings": "VARCHAR", "budget": "INTEGER",
-    "state": "VARCHAR", "message": "VARCHAR", "created_at": "TIMESTAMP", "changed_at": "TIMESTAMP",
-    "code_version": "VARCHAR",
+    "state": "VARCHAR", "message": "VARCHAR",
+    "workers": "INTEGER", "seconds_left": "DOUBLE", "created_at": "TIMESTAMP",
+    "changed_at": "TIMESTAMP", "code_version": "VARCHAR",
 }  # fmt: skip
 """Columns of the table `hunts`; times are UTC."""
 
@@ -60,6 +61,11 @@ class LedgerTables:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
+
+    @property
+    def alive(self) -> bool:
+        """Whether a hunt is at work that writes these tables."""
+        return False
 
     def runs(
         self,
