@@ -1,0 +1,110 @@
+"""How monitors and their numbers are called on the Drift page, each with the sentence that defines it.
+
+The sentences say what the docstrings of `engine.drift` define; a test holds that every number has one.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Word(NamedTuple):
+    """A short name and the sentence behind the small i."""
+
+    title: str
+    means: str
+
+
+MONITORS: dict[str, Word] = {
+    "gate": Word("Drift gate", "Is reinforcement, mutation, tool use or judgement drifting to one side? Advisory."),
+    "stability": Word("Stability", "Does the graph oscillate, jump or lose balance? Bounded oscillation is healthy."),
+    "behaviour": Word(
+        "Behaviour",
+        "Jensen-Shannon distance (base 2) of a cluster's ports, protocols, peers and fingerprints between windows of "
+        "five minutes, above what chance gives.",
+    ),
+    "kill_chain": Word(
+        "Kill chain", "Theil-Sen slope of a cluster's stage score over half an hour; raised when it rises surely "
+        "and the last stage is under ten minutes away.",
+    ),
+    "kill_chain_fast": Word(
+        "Kill chain, fast", "The same slope over two minutes, for what happens within one."
+    ),
+    "timing": Word(
+        "Timing", "Phase coherence at a cluster's dominant period, 0 to 1; raised when the beat is no chance."
+    ),
+    "silence": Word(
+        "Silence", "−log10 of the chance that a cluster with this recent rate is quiet for this long."
+    ),
+    "intent": Word(
+        "Intent", "Weighted sum of timing coherence, behavioural drift, silence pressure and kill-chain slope, 0 to 1."
+    ),
+    "exchange_heat": Word("Exchange points", "Load of paths near a known internet exchange point, against its usual."),
+    "phantom": Word(
+        "Phantom exchange", "Paths of three or more clusters converge where no exchange point is known."
+    ),
+    "conflict": Word("Conflict", "Links whose dominance passed from one side to the other over the past interval."),
+}  # fmt: skip
+"""Monitors by name."""
+
+METRICS: dict[str, Word] = {
+    "reinforcement_gini": Word(
+        "Reinforcement Gini", "Inequality of reinforcement over entities: 0 equal, 1 one alone."
+    ),
+    "entropy_slope": Word(
+        "Entropy slope",
+        "Theil-Sen slope of the entropy of mutation targets over an hour: down is freezing, up is chaos.",
+    ),
+    "tool_skew": Word("Tool-use skew", "Jensen-Shannon distance of tool use from the reference, base 2, 0 to 1."),
+    "mutation_concentration": Word("Mutation concentration", "Herfindahl-Hirschman index of mutation targets, 0 to 1."),
+    "entity_concentration": Word(
+        "Entity concentration", "Share of reinforcement that the most reinforced entity gets."
+    ),
+    "abstention_rate": Word("Abstention rate", "Abstentions among decisions; near 0 is over-confidence."),
+    "oscillation": Word("Oscillation", "Mutations of one entity within 60 s."),
+    "burst_surprise": Word("Burst surprise", "−log10 of the chance of so many mutations at the usual rate."),
+    "reversals": Word("Reversals", "Changes of direction of an entity's weight in the window."),
+    "entropy_step": Word(
+        "Entropy step", "Change of the entropy of mutation targets between halves of the window, bit."
+    ),
+    "weight_variance": Word("Weight variance", "Variance of edge weights."),
+    "decay_volatility": Word("Decay volatility", "Relative spread of the decay rates that were set in the window."),
+    "prune_ratio": Word("Prune ratio", "Prunes among all mutations in the window."),
+}
+"""Metrics of the monitors that are about the whole graph."""
+
+
+def monitor_word(monitor: str) -> Word:
+    """Name and definition of a monitor; one that is not known here keeps its own name.
+
+    Examples
+    --------
+    >>> monitor_word("timing").title, monitor_word("new_one").title
+    ('Timing', 'New one')
+    """
+    return MONITORS.get(monitor, Word(monitor.replace("_", " ").capitalize(), "See docs/engine-drift.md."))
+
+
+def metric_word(monitor: str, metric: str) -> Word:
+    """Name and definition of a number of a monitor."""
+    return METRICS.get(metric, monitor_word(monitor))
+
+
+def value_text(value: float, unit: str = "") -> str:
+    """A number with its unit, as long as it makes sense to read.
+
+    Examples
+    --------
+    >>> value_text(0.7512), value_text(3.0), value_text(12345.6, "1/h"), value_text(float("nan"))
+    ('0.751', '3', '12 346 1/h', '–')
+    """
+    if value != value:
+        return "–"
+    size = abs(value)
+    if size >= 1000:
+        text = f"{value:,.0f}".replace(",", " ")
+    elif float(value).is_integer():
+        text = f"{value:.0f}"
+    else:
+        text = f"{value:.3g}"
+    return f"{text} {unit}".strip()
