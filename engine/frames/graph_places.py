@@ -1,0 +1,197 @@
+"""Where nodes stand: by a layout that is worked on in the background, or at their positions on earth.
+
+A graph of the past is drawn with the places that its nodes had then, so that going back and forth moves nothing that
+did not move. It knows layouts and snapshots; not views, events or pixels.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import NDArray
+
+from engine.geo import web_mercator
+from engine.hypergraph.graph_snapshot import GraphSnapshot
+from engine.hypergraph.layout import Layout
+from engine.layout_worker import LayoutState, LayoutWorker
+
+EDGE_LENGTH = 1_000.0
+"""Units of the layout space per edge length of the layout: the finest cell is a thousandth of it."""
+
+REST = 4.0
+"""A layout rests so many times as long as it took before the graph is laid out again."""
+
+REMEMBERED = 24
+"""Layouts of the past kept, the older the fewer; they hold 16 bytes and an id per node."""
+
+Coordinates = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """A place for each node of a snapshot.
+
+    Attributes
+    ----------
+    x, y : ndarray of float64, (n_nodes,)
+        Units of the space; NaN for a node that has none (yet).
+    version : int
+        Equal versions and equal snapshots have equal places.
+    busy : bool
+        Whether a layout is being computed that these places do not have yet.
+    progress : float
+        How far it is, 0 to 1.
+    error : str or None
+        Why the last layout failed.
+    """
+
+    x: Coordinates
+    y: Coordinates
+    version: int
+    busy: bool = False
+    progress: float = 0.0
+    error: str | None = None
+
+
+class GraphPlaces(Protocol):
+    """Gives each node of a snapshot a place."""
+
+    def of(self, snapshot: GraphSnapshot, past: bool) -> Places:
+        """Places of the nodes; `past` tells that the snapshot is not the newest and must not be laid out."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Laid:
+    since_s: float
+    version: int
+    generation: int
+    ids: pd.Index
+    x: Coordinates
+    y: Coordinates
+
+
+class LayoutPlaces:
+    """Places by `engine.hypergraph.Layout`, kept up to date in the background and remembered for the past.
+
+    Parameters
+    ----------
+    worker : LayoutWorker
+        Started and stopped by whoever makes it.
+    seed : int
+        The same seed and the same history of a graph give the same places.
+    """
+
+    def __init__(self, worker: LayoutWorker[xr.Dataset], seed: int = 0) -> None:
+        self._worker = worker
+        self._layout = Layout(seed)
+        self._lock = threading.Lock()
+        self._laid: list[_Laid] = []
+        self._asked: tuple[int, int, int] | None = None
+        self._rest_until = 0.0
+        self._aligned: tuple[tuple[int, int, int, int], Coordinates, Coordinates] | None = None
+        self._pending: GraphSnapshot | None = None
+        self.on_laid: Callable[[], None] = lambda: None
+
+    def of(self, snapshot: GraphSnapshot, past: bool) -> Places:
+        """Places of the nodes of a snapshot; a node that no layout has placed yet has none."""
+        if not past:
+            self._keep_up(snapshot)
+        state: LayoutState[xr.Dataset] = self._worker.state
+        with self._lock:
+            laid = self._laid_at(snapshot.moment_s) if past else (self._laid[-1] if self._laid else None)
+            busy = state.busy or state.waiting
+            if laid is None:
+                nothing = np.full(snapshot.n_nodes, np.nan)
+                return Places(nothing, nothing, 0, busy, state.progress, state.error)
+            x, y = self._align(snapshot, laid, past)
+        return Places(x, y, laid.version, busy and not past, state.progress, state.error)
+
+    @property
+    def version(self) -> int:
+        """Layouts so far."""
+        return self._laid[-1].version if self._laid else 0
+
+    def _keep_up(self, snapshot: GraphSnapshot) -> None:
+        """Ask for a layout when the graph has grown or shrunk and the last one has rested."""
+        shape = (snapshot.generation, snapshot.n_nodes, snapshot.n_incidences)
+        state = self._worker.state
+        if not snapshot.n_nodes or shape == self._asked or state.busy or state.waiting:
+            return
+        if time.monotonic() < self._rest_until:
+            return
+        self._asked = shape
+
+        def job(*, progress: Callable[[float], None], cancel: Callable[[], bool]) -> xr.Dataset:
+            started = time.monotonic()
+            ids = pd.Index(snapshot.nodes["id"].to_pylist(), dtype=object)
+            weights = np.maximum(snapshot.edge("weight"), 0.0)[snapshot.incidence_edge]
+            result = self._layout.update(
+                ids, snapshot.incidence_node, snapshot.incidence_edge, weights, progress=progress, cancel=cancel
+            )
+            self._remember(snapshot, ids, result)
+            self._rest_until = time.monotonic() + REST * (time.monotonic() - started)
+            self.on_laid()
+            return result
+
+        self._worker.request(job)
+
+    def _remember(self, snapshot: GraphSnapshot, ids: pd.Index, result: xr.Dataset) -> None:
+        x, y = (EDGE_LENGTH * result[name].to_numpy() for name in ("x", "y"))
+        with self._lock:
+            self._laid.append(
+                _Laid(snapshot.moment_s, int(result.attrs["version"]), snapshot.generation, ids, x, y)
+            )  # fmt: skip
+            if len(self._laid) > REMEMBERED:
+                # Every second one of the older half goes; the first stays, since the past before it has no other.
+                half = len(self._laid) // 2
+                self._laid = self._laid[:half:2] + self._laid[half:]
+
+    def _laid_at(self, moment_s: float) -> _Laid | None:
+        before = [laid for laid in self._laid if laid.since_s <= moment_s]
+        return before[-1] if before else (self._laid[0] if self._laid else None)
+
+    def _align(self, snapshot: GraphSnapshot, laid: _Laid, past: bool) -> tuple[Coordinates, Coordinates]:
+        key = (laid.version, laid.generation, snapshot.generation, snapshot.n_nodes)
+        if not past and self._aligned is not None and self._aligned[0] == key:
+            return self._aligned[1], self._aligned[2]
+        x, y = np.full((2, snapshot.n_nodes), np.nan)
+        if not past and laid.generation == snapshot.generation:
+            n = min(len(laid.x), snapshot.n_nodes)
+            x[:n], y[:n] = laid.x[:n], laid.y[:n]
+        else:
+            ids = snapshot.nodes["id"].to_pylist()
+            place = laid.ids.get_indexer(ids)
+            known = place >= 0
+            x[known], y[known] = laid.x[place[known]], laid.y[place[known]]
+            if past and not known.all():
+                # What is gone by then, or was forgotten before: wherever another layout has had it.
+                for other in reversed(self._laid):
+                    left = np.flatnonzero(np.isnan(x))
+                    if not len(left) or other is laid:
+                        continue
+                    place = other.ids.get_indexer([ids[i] for i in left])
+                    found = place >= 0
+                    x[left[found]], y[left[found]] = other.x[place[found]], other.y[place[found]]
+        if not past:
+            self._aligned = (key, x, y)
+        return x, y
+
+
+class MapPlaces:
+    """Places on earth, Web Mercator metres; a node without a position has none."""
+
+    def of(self, snapshot: GraphSnapshot, past: bool) -> Places:
+        """Places of the nodes of a snapshot."""
+        lat, lon = snapshot.node("lat").astype(np.float64), snapshot.node("lon").astype(np.float64)
+        known = np.isfinite(lat + lon)
+        x, y = np.full((2, len(lat)), np.nan)
+        x[known], y[known] = web_mercator(np.clip(lat[known], -85.06, 85.06), lon[known])
+        return Places(x, y, 0)
