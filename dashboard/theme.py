@@ -113,6 +113,22 @@ def ramp(anchors: list[str], n: int = 256) -> np.ndarray:
     return _srgb(np.column_stack([np.interp(at, share, lab[:, k]) for k in range(3)]))
 
 
+def colours_of_angle(n: int) -> np.ndarray:
+    """n sRGB colours round a circle, (n, 3): for phases, where the first and the last are neighbours.
+
+    The hue goes round once at even chroma; the lightness goes up and down once, so that it reads without colour vision.
+    """
+    angle = 2.0 * np.pi * (np.arange(n) + 0.5) / n
+    return _srgb(
+        np.column_stack([0.66 - 0.16 * np.cos(angle), 0.115 * np.cos(angle - 0.6), 0.115 * np.sin(angle - 0.6)])
+    )
+
+
+def hex_colours(rgb: np.ndarray) -> list[str]:
+    """CSS hex of sRGB bytes, (n, 3)."""
+    return [f"#{r:02x}{g:02x}{b:02x}" for r, g, b in rgb.astype(int)]
+
+
 def _hex_alpha(rgb: np.ndarray, alpha: np.ndarray) -> list[str]:
     return [f"#{r:02x}{g:02x}{b:02x}{a:02x}" for (r, g, b), a in zip(rgb.astype(int), alpha.astype(int), strict=True)]
 

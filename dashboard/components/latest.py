@@ -1,0 +1,76 @@
+"""Work off the session's loop, where only the newest wish counts."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import panel as pn
+
+_POOL = ThreadPoolExecutor(max_workers=4, thread_name_prefix="latest")
+
+
+class Latest:
+    """Runs one piece of work at a time; of those that come meanwhile only the last is run.
+
+    In a served session the work is done in a thread and its result handed over on the session's loop; anywhere else
+    both happen at once, in the caller.
+
+    Examples
+    --------
+    >>> Latest().do(lambda: 6 * 7, print)
+    42
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._next: tuple[Callable[[], Any], Callable[[Any], None], Any] | None = None
+        self._running = False
+        self.closed = False
+
+    def do(self, work: Callable[[], Any], done: Callable[[Any], None]) -> None:
+        """Run some work and give its result, or the exception that it raised, to `done`.
+
+        Parameters
+        ----------
+        work : callable () -> result
+            Must not touch models.
+        done : callable (result) -> None
+        """
+        document = pn.state.curdoc
+        if document is None or document.session_context is None:
+            done(_outcome(work))
+            return
+        with self._lock:
+            self._next = (work, done, document)
+            if self._running:
+                return
+            self._running = True
+        _POOL.submit(self._run)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether something newer is wanted than what is being done."""
+        return self._next is not None
+
+    def _run(self) -> None:
+        while True:
+            with self._lock:
+                wish, self._next = self._next, None
+                if wish is None or self.closed:
+                    self._running = False
+                    return
+            work, done, document = wish
+            outcome = _outcome(work)
+            # A session that is gone takes no more callbacks; nobody looks at the result then.
+            if not self.closed and document.session_context is not None:
+                document.add_next_tick_callback(lambda done=done, outcome=outcome: done(outcome))
+
+
+def _outcome(work: Callable[[], Any]) -> Any:
+    try:
+        return work()
+    except Exception as error:
+        return error
