@@ -16,10 +16,13 @@ from numba import njit, prange
 from numpy.typing import NDArray
 
 from engine.hypergraph._layout_graph import Array, Ints, LayoutGraph, coarsened
-from engine.hypergraph._layout_tree import SOFT2, Tree
+from engine.hypergraph._layout_tree import MANY, SOFT2, Tree
 
 PUSH = 0.2
 """Relative strength of repulsion (Hu 2005)."""
+
+DAMPING = 0.6
+"""Share of a Newton step taken: two nodes that both take a whole one change places for ever."""
 
 COARSEST = 60
 """Nodes from which a graph is laid out without a coarser one."""
@@ -34,7 +37,6 @@ Check = Callable[[float], None]
 """Called with the share done of the nodes moved by one step; raises to stop."""
 
 
-@njit(cache=True, nogil=True, parallel=True)
 def _sums(start, members, x, y, out):
     for e in prange(start.size - 1):
         sx, sy = 0.0, 0.0
@@ -44,7 +46,6 @@ def _sums(start, members, x, y, out):
         out[e, 0], out[e, 1] = sx, sy
 
 
-@njit(cache=True, nogil=True, parallel=True)
 def _moves(targets, x, y, mass, start, node_start, edges, weight, sums, push, reach, out):
     """Where each target goes: force over curvature (a damped Newton step), at most `reach` far."""
     for t in prange(targets.size):
@@ -60,10 +61,14 @@ def _moves(targets, x, y, mass, start, node_start, edges, weight, sums, push, re
             fx += stiff * dx
             fy += stiff * dy
             curvature += 2.0 * stiff
-        mx, my = fx / curvature, fy / curvature
+        mx, my = DAMPING * fx / curvature, DAMPING * fy / curvature
         length = np.sqrt(mx * mx + my * my)
         shrink = reach[t] / length if length > reach[t] else 1.0
         out[t, 0], out[t, 1] = x[v] + mx * shrink, y[v] + my * shrink
+
+
+_sums_alone, _moves_alone = (njit(cache=True, nogil=True)(kernel) for kernel in (_sums, _moves))
+_sums_together, _moves_together = (njit(cache=True, nogil=True, parallel=True)(kernel) for kernel in (_sums, _moves))
 
 
 def step(graph: LayoutGraph, x: Array, y: Array, targets: Ints | None, reach: Array | float, check: Check) -> None:
@@ -71,7 +76,7 @@ def step(graph: LayoutGraph, x: Array, y: Array, targets: Ints | None, reach: Ar
     tree = Tree(x, y, graph.mass)
     check(0.0)
     sums = np.empty((len(graph.start) - 1, 2))
-    _sums(graph.start, graph.members, x, y, sums)
+    (_sums_together if len(sums) >= MANY else _sums_alone)(graph.start, graph.members, x, y, sums)
     # In the tree's order neighbours in the plane are neighbours in memory.
     rows = tree.order if targets is None else targets
     reaches = np.full(len(rows), reach) if np.ndim(reach) == 0 else np.asarray(reach)
@@ -80,7 +85,7 @@ def step(graph: LayoutGraph, x: Array, y: Array, targets: Ints | None, reach: Ar
         block = rows[first : first + BLOCK]
         push = np.empty((len(block), 3))
         tree.push(block, x, y, push)
-        _moves(
+        (_moves_together if len(block) >= MANY else _moves_alone)(
             block, x, y, graph.mass, graph.start, graph.node_start, graph.edges, graph.weight, sums, push,
             reaches[first : first + BLOCK], moved[first : first + BLOCK],
         )  # fmt: skip
@@ -120,7 +125,7 @@ def _settle_exactly(x, y, mass, start, members, node_start, edges, weight, round
                 fx += stiff * dx
                 fy += stiff * dy
                 curvature += 2.0 * stiff
-            mx, my = fx / curvature, fy / curvature
+            mx, my = DAMPING * fx / curvature, DAMPING * fy / curvature
             length = np.sqrt(mx * mx + my * my)
             shrink = far / length if length > far else 1.0
             new_x[v], new_y[v] = x[v] + mx * shrink, y[v] + my * shrink

@@ -107,7 +107,6 @@ def _build(keys, x, y, mass, side):
     return value[:used], link[:used]
 
 
-@njit(cache=True, nogil=True, parallel=True, fastmath=True)
 def _push(targets, x, y, px, py, pm, value, link, out):
     """Adds Σ m (x − u)/|x − u|² to columns 0 and 1 of `out`, Σ m/|x − u|² to column 2, for each target row."""
     for t in prange(targets.size):
@@ -139,6 +138,13 @@ def _push(targets, x, y, px, py, pm, value, link, out):
         out[t, 0], out[t, 1], out[t, 2] = fx, fy, curvature
 
 
+# Two threads on busy cores wait for each other longer than a small graph takes.
+_push_alone = njit(cache=True, nogil=True, fastmath=True)(_push)
+_push_together = njit(cache=True, nogil=True, fastmath=True, parallel=True)(_push)
+MANY = 8_192
+"""Rows from which the work is shared among cores."""
+
+
 class Tree:
     """Quadtree over n points with masses, for `push`."""
 
@@ -153,7 +159,8 @@ class Tree:
 
     def push(self, targets: NDArray[np.int64], x: Array, y: Array, out: Array) -> None:
         """Repulsion at some rows of x, y: force and curvature into `out`, shape (len(targets), 3)."""
-        _push(targets, x, y, *self._points, self._value, self._link, out)
+        push = _push_together if len(targets) >= MANY else _push_alone
+        push(targets, x, y, *self._points, self._value, self._link, out)
 
 
 def pushes_exactly(x: Any, y: Any, mass: Any) -> Array:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
-from numba import njit, prange
+from numba import njit
 from numpy.typing import ArrayLike
 
 from engine.geo import web_mercator
@@ -147,9 +147,9 @@ def _settled(graph: LayoutGraph, vectors: Array, located: np.ndarray, watcher: W
     return placed
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@njit(cache=True, nogil=True)
 def _edge_sums(start, members, vectors, placed, sums, count):
-    for e in prange(start.size - 1):
+    for e in range(start.size - 1):
         a, b, c, n = 0.0, 0.0, 0.0, 0
         for i in range(start[e], start[e + 1]):
             v = members[i]
@@ -161,9 +161,9 @@ def _edge_sums(start, members, vectors, placed, sums, count):
         sums[e, 0], sums[e, 1], sums[e, 2], count[e] = a, b, c, n
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@njit(cache=True, nogil=True)
 def _means(free, vectors, placed, node_start, edges, weight, sums, count, out, reached):
-    for t in prange(free.size):
+    for t in range(free.size):
         v = free[t]
         mine = 1 if placed[v] else 0
         a, b, c = 0.0, 0.0, 0.0
