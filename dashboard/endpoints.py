@@ -10,8 +10,11 @@ from typing import Any
 
 from tornado.web import RequestHandler
 
-from dashboard import live
-from dashboard.exports import TakeAlong
+from dashboard import exports_drift, live
+from dashboard.exports import EXPORTS, TakeAlong
+
+for page in (exports_drift,):
+    EXPORTS.update(page.PAGE_EXPORTS)
 
 
 class Health(RequestHandler):

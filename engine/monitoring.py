@@ -23,6 +23,9 @@ from engine.frames.board import FrameBoard
 from engine.frames.drift_frame import DriftFrame, DriftSpec, compute_drift_frame
 from engine.monitors import AlertBoard, Grouping, MonitorBoard, MonitorRunner, announce_alerts, as_of
 
+MOST_BEHIND = 20
+"""Events read of those behind an alert."""
+
 PUT_S = 2.0
 """How long results and answers wait for a place in the queue, s; then they are counted as dropped."""
 
@@ -120,6 +123,11 @@ class Monitoring:
     def mute(self, monitor: str, entity: str, seconds: float, by: str, note: str = "") -> bool:
         """Mute alerts of a monitor about a cluster for all viewers; 0 s ends it; whether the queue took it."""
         return self._put(self.alerts.mute(monitor, entity, seconds, by, note)) == 1
+
+    def events_behind(self, seqs: str) -> pa.Table:
+        """The events at some places of the log, given as numbers between blanks; what is none is left out."""
+        found = [self._log.since(int(seq) - 1, limit=1) for seq in seqs.split()[:MOST_BEHIND] if seq.isdecimal()]
+        return pa.concat_tables(found) if found else self._log.since(self._log.last_seq)
 
     def start_drill(self, name: str, seed: int = 0) -> str:
         """Play a drill; a second call while one plays is refused. Returns the id of the run.

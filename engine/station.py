@@ -36,6 +36,7 @@ from engine.frames.field_frame import FieldFrame, carried, compute_field_frame
 from engine.frames.spec import FieldSpec
 from engine.frames.trails import TrailFold
 from engine.ingest.protocol import CaptureEngine
+from engine.monitoring import Monitoring
 from engine.rf.field import power_field
 from engine.rf.forecast import WINDOW_FIXES
 from engine.rf.grid import Grid
@@ -140,10 +141,12 @@ class Station:
                 url = self.embedded.url
             self.bus = self._open(EventBus(url, instance=self.instance), "close")
             warm_kernels()
-            self._catch_up()
+            recent = self._catch_up()
             self.follower = self._open(Follower(self.log, self.bus, from_seq=self.log.last_seq), "stop")
             self.follower.add(self.tracks_fold)
             self.follower.add(self.trails_fold)
+            self.monitoring = self._open(Monitoring(self.log, self.queue, self.bus, self.instance), "stop")
+            self.monitoring.start(self.follower, recent, time.time())
             self.follower.start()
             self._writer = threading.Thread(target=self._write, name="log-writer", daemon=True)
             self._writer.start()
@@ -246,15 +249,16 @@ class Station:
         self.settings.data_dir.mkdir(parents=True, exist_ok=True)
         return EventLog(self.settings.data_dir / "events.duckdb")
 
-    def _catch_up(self) -> None:
-        """Fold what the log holds of the recent past, so that a restart shows what was known."""
+    def _catch_up(self) -> pa.Table | None:
+        """Fold what the log holds of the recent past, so that a restart shows what was known; None if it is empty."""
         last = self.log.last_time()
         if last is None:
-            return
+            return None
         end = pd.Timestamp(last)
         recent = self.log.between(end - pd.Timedelta(seconds=LIVE_TRAIL_S), end)
         self.trails_fold.apply(recent)
         self.tracks_fold.apply(recent)
+        return recent
 
     def _write(self) -> None:
         while True:
@@ -303,6 +307,7 @@ class Station:
     def _on_tick(self, moment_s: float) -> None:
         with self._telling:
             self._tell(moment_s)
+        self.monitoring.beat(moment_s)
 
     def _tell(self, moment_s: float) -> None:
         self.health = self._health(moment_s)

@@ -32,6 +32,10 @@ class DriftState(PageState):
     listed: Any = param.Selector(default="alerts", objects=LISTS, doc="What stands under the small multiples.")
     series = param.String("", doc="Monitor/entity looked at closely, empty for none.")
     alert = param.String("", doc="Identity of the alert looked at closely, empty for none.")
+    west = param.Number(5.2, bounds=(-180, 180), doc="West edge of the map, degrees.")
+    south = param.Number(45.2, bounds=(-85.06, 85.06), doc="South edge of the map, degrees.")
+    east = param.Number(11.2, bounds=(-180, 180), doc="East edge of the map, degrees.")
+    north = param.Number(48.4, bounds=(-85.06, 85.06), doc="North edge of the map, degrees.")
 
     WORDS: ClassVar[dict[str, Word]] = {
         "window": words.choice("window_s"),
@@ -40,5 +44,6 @@ class DriftState(PageState):
         "drills": words.flag("drills"),
         "list": words.choice("listed"),
         "series": words.text("series", "a series", "none is selected"),
+        "view": words.degrees_view(),
         "alert": words.text("alert", "an alert", "none is selected"),
     }

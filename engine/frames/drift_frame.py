@@ -114,6 +114,8 @@ class DriftFrame:
         One row per cluster: ``cluster``, ``state``, ``raised`` (monitors), ``top`` (the monitor that stands out
         most), ``value``, ``unit``, ``threshold``, ``label``, ``n``, ``spark`` (list of float, share of threshold).
     monitors : tuple of MonitorStatus
+    places : DataFrame
+        Clusters with a place and a score of intent: ``lat``, ``lon`` (degrees), ``score`` (0 to 1).
     """
 
     spec: DriftSpec
@@ -122,7 +124,8 @@ class DriftFrame:
     series: tuple[Series, ...]
     alerts: pd.DataFrame
     clusters: pd.DataFrame
-    monitors: tuple[MonitorStatus, ...] = field(default=())
+    monitors: tuple[MonitorStatus, ...] = ()
+    places: pd.DataFrame = field(default_factory=lambda: pd.DataFrame({"lat": [], "lon": [], "score": []}))
 
     def find(self, monitor: str, entity: str) -> Series | None:
         """One of the series."""
@@ -186,7 +189,7 @@ def compute_drift_frame(
         series.append(_series(monitors, top, start_s, raised - int(top["state"] == "raised"), len(rows) - 1))
     return DriftFrame(
         spec, moment_s, seq, tuple(s for s in series if len(s.time_s)), alerts.table(moment_s),
-        _clusters(monitors, of_clusters, start_s), tuple(monitors.monitors()),
+        _clusters(monitors, of_clusters, start_s), tuple(monitors.monitors()), _places(of_clusters),
     )  # fmt: skip
 
 
@@ -261,6 +264,14 @@ def _spark(monitors: MonitorBoard, row: dict, start_s: float) -> list[float]:
     recent = found[found["time"] >= pd.Timestamp(start_s, unit="s", tz="UTC")]["value"].to_numpy(float)
     scale = row["threshold"] if np.isfinite(row["threshold"]) and row["threshold"] else 1.0
     return [round(float(v), 4) for v in np.nan_to_num(recent[_kept(recent)][-60:] / scale)]
+
+
+def _places(latest: pd.DataFrame) -> pd.DataFrame:
+    """Clusters whose intent is known and that have a place."""
+    if not {"lat", "lon"} <= set(latest.columns):
+        return pd.DataFrame({"lat": [], "lon": [], "score": []})
+    known = latest[(latest["monitor"] == "intent") & latest["lat"].notna() & latest["lon"].notna()]
+    return known[["lat", "lon", "value"]].rename(columns={"value": "score"}).reset_index(drop=True)
 
 
 def _number(value: object) -> float:
