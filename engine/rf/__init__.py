@@ -4,6 +4,7 @@ Computes on arrays and tables only; never opens a file, a socket or a database.
 """
 
 from engine.rf.attenuation import gas_attenuation_db_per_km, rain_attenuation_db_per_km
+from engine.rf.dominance import arbitration_score, dominance, strongest
 from engine.rf.field import power_field
 from engine.rf.forecast import forecast
 from engine.rf.grid import Grid
@@ -17,11 +18,14 @@ __all__ = [
     "Grid",
     "TrackFold",
     "Tracks",
+    "arbitration_score",
     "crlb_tdoa",
+    "dominance",
     "forecast",
     "gas_attenuation_db_per_km",
     "gdop_field",
     "locate_tdoa",
     "power_field",
     "rain_attenuation_db_per_km",
+    "strongest",
 ]

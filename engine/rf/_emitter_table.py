@@ -12,7 +12,9 @@ LIMITS = {"lat": 90.0, "lon": 180.0, "alt_m": 1e9, "eirp_dbm": 1e3, "freq_hz": 3
 """Largest size of a value in each column."""
 
 
-def read_table(emitters: pd.DataFrame, columns: tuple[str, ...], weights: ArrayLike | None = None) -> dict[str, Array]:
+def emitter_columns(
+    emitters: pd.DataFrame, columns: tuple[str, ...], weights: ArrayLike | None = None
+) -> dict[str, Array]:
     """The named columns and `weight` (1 if there is none), float64 of shape (n,).
 
     Raises

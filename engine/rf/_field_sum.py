@@ -6,6 +6,7 @@ This module must not know tables, units of power or labels.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, Protocol
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from engine.geo import geodetic_to_ecef
 from engine.rf._chebyshev import plan
 from engine.rf._laws import FIRST, PLAIN, ROWS
+from engine.rf._strongest import NONE, strongest_by_boxes
 from engine.rf._summation import sum_over_emitters
 from engine.rf._tree import ERROR_DB, sum_by_boxes
 from engine.rf.grid import Grid
@@ -139,30 +141,61 @@ def sum_sources(sources: Sources, grid: Grid, method: Method, exact: bool = Fals
     top = float(sources.gain.max(initial=0.0))
     if not top > 0.0:
         return out, 0.0
+    workers = numba.get_num_threads()
+    if sources.law is None and method == "direct":
+        axis_m, z_m = grid.meridian_m
+        lon = np.radians(grid.lon)
+        sum_over_emitters(
+            out, axis_m / 1e3, z_m / 1e3, np.cos(lon), np.sin(lon), horizon_m(0.0, grid.level_alt_m, 0.0) / 1e3,
+            sources.rows_km(top)[:FIRST], float(sources.least_reach_m) / 1e3, float(sources.eps_m2) / 1e6, bool(exact),
+            workers,
+        )  # fmt: skip
+        return out, top / 1e6
+    for k, inputs in enumerate(level_inputs(sources, grid, top)):
+        sum_by_boxes(out[k], *inputs, 0 if method == "tree" else 1 + bool(exact), workers)  # type: ignore[call-arg]
+    return out, top / 1e6
+
+
+def strongest_sources(sources: Sources, grid: Grid) -> tuple[Array, Array, NDArray[np.int32], float]:
+    """Power of the strongest and the second strongest emitter, and the index of the strongest (-1: none).
+
+    Returns
+    -------
+    best, second : float64, (nz, ny, nx)
+        In units of the strongest emitter, per km^2.
+    index : int32, (nz, ny, nx)
+    scale : float
+        As in `sum_sources`.
+    """
+    shape = (grid.level_alt_m.size, *grid.shape)
+    best, second, index = np.zeros(shape), np.zeros(shape), np.full(shape, NONE, np.int32)
+    top = float(sources.gain.max(initial=0.0))
+    if not top > 0.0:
+        return best, second, index, 0.0
+    workers = numba.get_num_threads()
+    for k, inputs in enumerate(level_inputs(sources, grid, top)):
+        strongest_by_boxes(best[k], second[k], index[k], *inputs, workers)  # type: ignore[call-arg]
+    return best, second, index, top / 1e6
+
+
+def level_inputs(sources: Sources, grid: Grid, top: float) -> Iterator[tuple[Any, ...]]:
+    """What the kernels by boxes are given after their outputs, level by level."""
     rows = sources.rows_km(top)
     lon = np.radians(grid.lon)
     cos_lon, sin_lon = np.cos(lon), np.sin(lon)
-    least, eps = float(sources.least_reach_m) / 1e3, float(sources.eps_m2) / 1e6
     axis_m, z_m = grid.meridian_m
-    axis_km, z_km = axis_m / 1e3, z_m / 1e3
     level_reach = horizon_m(0.0, grid.level_alt_m, 0.0) / 1e3
-    workers = numba.get_num_threads()
-    if sources.law is None and method == "direct":
-        sum_over_emitters(
-            out, axis_km, z_km, cos_lon, sin_lon, level_reach, rows[:FIRST], least, eps, bool(exact), workers
-        )
-        return out, top / 1e6
+    least, eps = float(sources.least_reach_m) / 1e3, float(sources.eps_m2) / 1e6
     row_plan, col_plan, col_nodes = boxes(grid)
     code = PLAIN if sources.law is None else sources.law.code
     table = smooth = np.zeros((1, 2, 2), np.float32)
     for k, alt_m in enumerate(grid.level_alt_m):
         if sources.law is not None:
             rows[FIRST:], table, smooth = sources.law.at_level(float(alt_m))
-        sum_by_boxes(
-            out[k], axis_km[k], z_km[k], cos_lon, sin_lon, float(level_reach[k]), rows, least, eps, code, table, smooth,
-            0 if method == "tree" else 1 + bool(exact), row_plan, col_plan, row_nodes(grid, k), col_nodes, workers,
+        yield (
+            axis_m[k] / 1e3, z_m[k] / 1e3, cos_lon, sin_lon, float(level_reach[k]), rows, least, eps, code, table,
+            smooth, row_plan, col_plan, row_nodes(grid, k), col_nodes,
         )  # fmt: skip
-    return out, top / 1e6
 
 
 @njit(cache=True, nogil=True, parallel=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})

@@ -211,7 +211,7 @@ def _place_nodes(nodes64, nodes32, axis, z, cos_lon, sin_lon, mid_x, mid_y, mid_
 
 
 @njit(cache=True, nogil=True)
-def _radius(axis_km, z_km, cos_lon, sin_lon, r0, r1, c0, c1, mid_x, mid_y, mid_z):
+def box_radius(axis_km, z_km, cos_lon, sin_lon, r0, r1, c0, c1, mid_x, mid_y, mid_z):
     """Distance from the middle of a box to its farthest corner: no cell of a patch is farther."""
     square = 0.0
     for row in (r0, r1 - 1):
@@ -237,6 +237,47 @@ def _apply(out, left, inner, right, rows, n, m, cols, spare):
             for b in range(m):
                 value += spare[i * m + b] * right[j, b]
             out[i * cols + j] = value
+
+
+@njit(cache=True, nogil=True)
+def _divide(
+    emitters, listed, n, near, far, mid_x, mid_y, mid_z, radius, patch, expand, level_reach, least_reach, law, smooth
+):
+    """Of `n` emitters in `listed`, put the smooth ones into `far` and those left into `near`; returns how many."""
+    n_near = n_far = 0
+    for i in range(n):
+        e = listed[i]
+        x, y, z = emitters[0, e] - mid_x, emitters[1, e] - mid_y, emitters[2, e] - mid_z
+        reach = max(emitters[4, e] + level_reach, least_reach)
+        distance = np.sqrt(x * x + y * y + z * z)
+        if patch and distance - radius > reach * (1.0 + 1e-9):
+            continue
+        if (
+            patch and expand
+            and distance >= SEPARATION * radius
+            and (distance + radius) * (1.0 + 1e-9) <= reach
+            and distance - radius >= max(FAR_LEAST_KM, emitters[5, e])
+            and distance + radius <= FAR_MOST_KM
+            and emitters[3, e] >= FAR_LEAST_GAIN
+            and _calm(law, emitters, e, distance, radius, smooth)
+        ):  # fmt: skip
+            n_far = _copy(far, n_far, emitters, e, x, y, z, min(reach, 1e9), law)
+        else:
+            near[n_near] = e
+            n_near += 1
+    return n_near, n_far
+
+
+@njit(cache=True, nogil=True)
+def push_halves(stack, depth, level, row, col, r_start, c_start):
+    """Put a box's halves, (level, row, column) each, on the stack; returns its new depth."""
+    rows, cols = r_start[level + 2] - r_start[level + 1], c_start[level + 2] - c_start[level + 1]
+    for k in range(4):
+        down, right = 2 * row + k // 2, 2 * col + k % 2
+        if down < rows and right < cols:
+            stack[depth, 0], stack[depth, 1], stack[depth, 2] = level + 1, down, right
+            depth += 1
+    return depth
 
 
 @njit(cache=True, nogil=True)
@@ -271,33 +312,15 @@ def _sum_root(
         by, bx = r_start[level] + row, c_start[level] + col
         r0, r1, c0, c1 = r_low[by], r_high[by], c_low[bx], c_high[bx]
         mid_x, mid_y, mid_z = m_axis[by] * m_cos[bx], m_axis[by] * m_sin[bx], m_z[by]
-        radius = _radius(axis_km, z_km, cos_lon, sin_lon, r0, r1, c0, c1, mid_x, mid_y, mid_z)
+        radius = box_radius(axis_km, z_km, cos_lon, sin_lon, r0, r1, c0, c1, mid_x, mid_y, mid_z)
         patch = radius <= WIDEST_KM and half_lon[bx] <= WIDEST_LON
         values = expansion[level]
         if level:
             _apply(values, r_down[by], expansion[level - 1], c_down[bx], NODES, NODES, NODES, NODES, spare64)
-        n_near = n_far = 0
-        for i in range(count[level]):
-            e = near[level, i]
-            x, y, z = emitters[0, e] - mid_x, emitters[1, e] - mid_y, emitters[2, e] - mid_z
-            square = x * x + y * y + z * z
-            reach = max(emitters[4, e] + level_reach, least_reach)
-            distance = np.sqrt(square)
-            if patch and distance - radius > reach * (1.0 + 1e-9):
-                continue
-            if (
-                patch and direct == 0
-                and distance >= SEPARATION * radius
-                and (distance + radius) * (1.0 + 1e-9) <= reach
-                and distance - radius >= max(FAR_LEAST_KM, emitters[5, e])
-                and distance + radius <= FAR_MOST_KM
-                and emitters[3, e] >= FAR_LEAST_GAIN
-                and _calm(law, emitters, e, distance, radius, smooth)
-            ):  # fmt: skip
-                n_far = _copy(far, n_far, emitters, e, x, y, z, min(reach, 1e9), law)
-            else:
-                near[level + 1, n_near] = e
-                n_near += 1
+        n_near, n_far = _divide(
+            emitters, near[level], count[level], near[level + 1], far, mid_x, mid_y, mid_z, radius, patch, direct == 0,
+            level_reach, least_reach, law, smooth,
+        )  # fmt: skip
         count[level + 1] = n_near
         if n_far:
             _place_nodes(cells64, cells32, n_axis[by], n_z[by], n_cos[bx], n_sin[bx], mid_x, mid_y, mid_z)
@@ -305,11 +328,7 @@ def _sum_root(
                 n_far = _pad(far, n_far)
             _add_listed(values, total32[:_N2], cells32, far, n_far, eps, law, table, spare32)
         if level + 1 < levels:
-            for k in range(4):
-                down, right = 2 * row + k // 2, 2 * col + k % 2
-                if down < r_start[level + 2] - r_start[level + 1] and right < c_start[level + 2] - c_start[level + 1]:
-                    stack[depth, 0], stack[depth, 1], stack[depth, 2] = level + 1, down, right
-                    depth += 1
+            depth = push_halves(stack, depth, level, row, col, r_start, c_start)
             continue
         rows, cols = r1 - r0, c1 - c0
         size = rows * cols
@@ -326,8 +345,8 @@ def _sum_root(
 
 @njit(cache=True, nogil=True, parallel=True)
 def sum_by_boxes(
-    out, axis_km, z_km, cos_lon, sin_lon, level_reach_km, emitters, least_reach_km, eps_km2, law, table, smooth, direct,
-    row_plan, col_plan, row_nodes, col_nodes, workers,
+    out, axis_km, z_km, cos_lon, sin_lon, level_reach_km, emitters, least_reach_km, eps_km2, law, table, smooth,
+    row_plan, col_plan, row_nodes, col_nodes, direct, workers,
 ):  # fmt: skip
     """Sum of ``gain factor / (max(d, floor)^2 + eps)`` over emitters with ``d <= reach``, for the cells of one level.
 
@@ -347,13 +366,13 @@ def sum_by_boxes(
         A law of `engine.rf._laws`.
     table, smooth : float32, shape (kinds, rows, steps)
         Tables of that law: log2 of the factor, and the radius in steps within which nodes represent it.
-    direct : int
-        0: by expansions. 1: every emitter in every cell. 2: the same in float64.
     row_plan, col_plan : tuples of arrays
         Of `engine.rf._chebyshev.Axis`: start, low, high, down, cell.
     row_nodes, col_nodes : tuples of float64
         Nodes and centres of the boxes of this grid: axis and z, axis and z (km); cosine and sine of
         longitude, cosine and sine, half the difference of longitudes (rad).
+    direct : int
+        0: by expansions. 1: every emitter in every cell. 2: the same in float64.
     workers : int
         Number of threads that share the coarsest boxes.
     """

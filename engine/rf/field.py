@@ -16,11 +16,10 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from engine.geo import geodetic_to_ecef
-from engine.rf._emitter_table import read_table
-from engine.rf._field_sum import ROUNDING_DB, Law, Method, Sources, choose, decibels, error_bound_db, sum_sources
+from engine.rf._field_sum import ROUNDING_DB, Method, Sources, choose, error_bound_db, sum_sources
+from engine.rf._sources import Prepared, height_reach, in_dbm, prepare
 from engine.rf.grid import Grid
-from engine.rf.propagation import MIN_HORIZON_M, MODELS, Model, horizon_m, unit_loss_distance_m
+from engine.rf.propagation import MIN_HORIZON_M, unit_loss_distance_m
 from engine.units import dbm_to_mw
 
 Array = NDArray[np.float64]
@@ -30,9 +29,6 @@ METHOD_TEXT: dict[str, str] = {
     "tree": "sum over emitters in linear units, far ones interpolated from 8 x 8 Chebyshev nodes of quadtree boxes",
 }
 """How a field was summed, for its attributes."""
-
-MAX_FLOOR_M = 1e7
-"""A floor under the distance beyond this, m, is a mistake (and would leave the range of float32)."""
 
 
 def power_field(
@@ -113,26 +109,16 @@ def power_field(
     ----------
     ITU-R P.525-4 (free space); ITU-R P.310 (4/3 earth).
     """
-    chosen = _model(model)
     if dtype not in ROUNDING_DB:
         raise ValueError(f"dtype is {dtype!r}; it must be 'float32' or 'float64'")
-    table = read_table(emitters, chosen.columns, weights)
-    floor = None if floor_m is None else _floor(floor_m)
-    masked = bool(horizon) and chosen.direct_path
+    ready = prepare(
+        emitters, model, horizon=horizon, floor_m=floor_m, default_floor_m=grid.floor_m, min_horizon_m=min_horizon_m,
+        weights=weights,
+    )  # fmt: skip
     exact = dtype == "float64"
-    way = choose(method, len(emitters), grid, True, exact)
-    if model == "inverse_square":
-        floor = grid.floor_m if floor is None else floor
-        sources = Sources(_positions(table), table["weight"], eps_m2=floor**2)
-        total, scale = sum_sources(sources, grid, way, exact)
-        values = total * scale
-    else:
-        sources, top_dbm = free_space_sources(table, masked, floor, _least_reach(min_horizon_m))
-        total, scale = sum_sources(sources, grid, way, exact)
-        values = in_dbm(total, scale, top_dbm, exact)
-    parameters = {"horizon": masked, "min_horizon_m": min_horizon_m if masked else None, "floor_m": floor}
-    values = values.astype(dtype, copy=False).reshape(grid.array_shape)
-    return _frame(values, grid, chosen, len(emitters), parameters, (way, dtype))
+    way = choose(method, ready.n, grid, ready.sources.law is None, exact)
+    values = ready.values(*sum_sources(ready.sources, grid, way, exact), exact)
+    return _frame(values.astype(dtype, copy=False).reshape(grid.array_shape), grid, ready, (way, dtype))
 
 
 def sum_power_mw(
@@ -173,6 +159,7 @@ def sum_power_mw(
 
     Examples
     --------
+    >>> from engine.geo import geodetic_to_ecef
     >>> x, y, z = (np.atleast_1d(v) for v in geodetic_to_ecef(0.0, 0.0, 0.0))
     >>> above = Grid.from_bounds(-1, -1, 1, 1, shape=(1, 1), alt_m=1000.0)
     >>> mw = sum_power_mw(x, y, z, np.zeros(1), np.ones(1), np.array([1e9]), above)
@@ -182,7 +169,7 @@ def sum_power_mw(
     unit = unit_loss_distance_m(freq_hz)
     sources = Sources(
         np.stack([x_m, y_m, z_m]), np.asarray(eirp_mw) * unit**2, unit if floor_m is None else floor_m,
-        _reach(alt_m, horizon), min_horizon_m,
+        height_reach(alt_m, horizon), min_horizon_m,
     )  # fmt: skip
     return _linear(sources, grid, method)
 
@@ -215,6 +202,7 @@ def sum_intensity(
 
     Examples
     --------
+    >>> from engine.geo import geodetic_to_ecef
     >>> x, y, z = (np.atleast_1d(v) for v in geodetic_to_ecef(0.0, 0.0, 0.0))
     >>> here = Grid.from_bounds(-1, -1, 1, 1, shape=(1, 1))
     >>> float(sum_intensity(x, y, z, np.ones(1), here, floor_m=2.0)[0, 0])
@@ -262,69 +250,20 @@ def warm() -> None:
         raise RuntimeError("Numba's threading layer is 'workqueue'; 'omp' or 'tbb' is needed: install one of them")
 
 
-def _positions(table: dict[str, Array]) -> Array:
-    """ECEF positions, m, of shape (3, n)."""
-    return np.stack([np.atleast_1d(v) for v in geodetic_to_ecef(table["lat"], table["lon"], table["alt_m"])])
+def _frame(values: NDArray[Any], grid: Grid, ready: Prepared, way: tuple[Method, str]) -> xr.Dataset:
+    """Label a field with coordinates and attributes."""
+    attrs = field_attrs(ready, grid) | {
+        "summation": way[0],
+        "method": METHOD_TEXT[way[0]].format(dtype=way[1]),
+        "error_bound_db": error_bound_db(*way),
+    }
+    model = ready.model
+    labelled = (grid.dims, values, {"units": model.units, "long_name": model.long_name})
+    return xr.Dataset({model.variable: labelled}, grid_coords(grid), attrs)
 
 
-def free_space_sources(
-    table: dict[str, Array], horizon: bool, floor_m: float | None, least_reach_m: float, law: Law | None = None
-) -> tuple[Sources, float]:
-    """Validated emitters as sources, gains relative to the strongest, and the strongest's EIRP with its unit loss, dBm.
-
-    Relative, so that no EIRP is too large or too small for linear units; the strongest is -inf where there is none.
-    """
-    unit_m = unit_loss_distance_m(table["freq_hz"])
-    with np.errstate(divide="ignore"):
-        gain_db = table["eirp_dbm"] + 10.0 * np.log10(table["weight"]) + 20.0 * np.log10(unit_m)
-    top_dbm = float(gain_db.max(initial=-np.inf))
-    gain = 10.0 ** ((gain_db - top_dbm) / 10.0) if np.isfinite(top_dbm) else np.zeros(gain_db.size)
-    sources = Sources(
-        _positions(table), gain, unit_m if floor_m is None else floor_m, _reach(table["alt_m"], horizon), least_reach_m,
-        law=law,
-    )  # fmt: skip
-    return sources, top_dbm
-
-
-def in_dbm(total: Array, scale: float, top_dbm: float, exact: bool = False) -> NDArray[Any]:
-    """Sums of `sum_sources` in dBm, NaN where there is no power; float32 by series, or exact."""
-    if scale == 0.0:
-        return np.full(total.shape, np.nan)
-    offset = 10.0 * np.log10(scale) + top_dbm
-    if exact:
-        return 10.0 * np.log10(np.where(total > 0.0, total, np.nan)) + offset
-    out = np.empty(total.shape, np.float32)
-    decibels(total.reshape(-1), offset, out.reshape(-1))
-    return out
-
-
-def _reach(alt_m: Array, horizon: bool) -> ArrayLike:
-    """What an emitter's height gives to its radio horizon; the grid's height is added level by level."""
-    return horizon_m(alt_m, 0.0, 0.0) if horizon else np.inf
-
-
-def _least_reach(min_horizon_m: float) -> float:
-    if not np.isfinite(min_horizon_m) or min_horizon_m < 0:
-        raise ValueError(f"min_horizon_m is {min_horizon_m}; it must be a finite distance in metres, 0 or more")
-    return float(min_horizon_m)
-
-
-def _floor(floor_m: float) -> float:
-    if not 0.0 < floor_m <= MAX_FLOOR_M:
-        raise ValueError(f"floor_m is {floor_m}; it must be above 0 and at most {MAX_FLOOR_M:g} m")
-    return float(floor_m)
-
-
-def _model(name: str) -> Model:
-    if name not in MODELS:
-        raise ValueError(f"model is {name!r}; it must be one of {', '.join(sorted(MODELS))}")
-    return MODELS[name]
-
-
-def _frame(
-    values: Array, grid: Grid, model: Model, n: int, parameters: dict[str, Any], way: tuple[Method, str]
-) -> xr.Dataset:
-    """Label a field with coordinates and with attributes that NetCDF can store (no booleans, no None)."""
+def grid_coords(grid: Grid) -> dict[str, Any]:
+    """Coordinates of a field on a grid, with units."""
     coords: dict[str, Any] = {
         "lat": ("lat", grid.lat, {"units": "degrees_north", "standard_name": "latitude"}),
         "lon": ("lon", grid.lon, {"units": "degrees_east", "standard_name": "longitude"}),
@@ -334,16 +273,16 @@ def _frame(
     if grid.projection == "web_mercator":
         coords["x_m"] = ("lon", grid.x_m, {"units": "m", "long_name": "Web Mercator x (EPSG:3857)"})
         coords["y_m"] = ("lat", grid.y_m, {"units": "m", "long_name": "Web Mercator y (EPSG:3857)"})
-    attrs = {
-        "model": model.name,
-        "reference": model.reference,
-        "n_emitters": n,
-        "parameters": json.dumps(parameters),
-        "summation": way[0],
-        "method": METHOD_TEXT[way[0]].format(dtype=way[1]),
-        "error_bound_db": error_bound_db(*way),
+    return coords
+
+
+def field_attrs(ready: Prepared, grid: Grid) -> dict[str, Any]:
+    """Attributes that say what was computed from what, of types that NetCDF can store (no booleans, no None)."""
+    return {
+        "model": ready.model.name,
+        "reference": ready.model.reference,
+        "n_emitters": ready.n,
+        "parameters": json.dumps(ready.parameters),
         "bounds": list(grid.bounds),
         "projection": grid.projection,
     }
-    field_attrs = {"units": model.units, "long_name": model.long_name}
-    return xr.Dataset({model.variable: (grid.dims, values, field_attrs)}, coords, attrs)
