@@ -58,13 +58,17 @@ class EventBatch:
         """Events in it."""
         return self.table.num_rows
 
+    def has(self, fields: Mapping[str, Any]) -> bool:
+        """Whether these payload keys are parsed already."""
+        return all(name in self._payload for name in fields)
+
     def rows_of(self, kinds: tuple[str, ...]) -> np.ndarray:
         """Rows of the events of some kinds."""
         return np.flatnonzero(pc.is_in(self.table["kind"], pa.array(kinds)).to_numpy(zero_copy_only=False))
 
     def payload(self, fields: Mapping[str, Any], rows: np.ndarray | None = None) -> dict[str, np.ndarray]:
         """Payload columns of all events, or of some rows: see `engine.events.payload_columns`."""
-        if all(name in self._payload for name in fields):
+        if self.has(fields):
             parsed = {name: _as(self._payload[name], given) for name, given in fields.items()}
             return parsed if rows is None else {name: values[rows] for name, values in parsed.items()}
         table = self.table if rows is None else self.table.take(pa.array(rows))

@@ -7,6 +7,7 @@ Folds over event times alone; what the events are does not matter here. The numb
 from __future__ import annotations
 
 import math
+from collections import deque
 from typing import ClassVar
 
 import numpy as np
@@ -18,6 +19,14 @@ from engine.drift.metric import Limit, Transition
 from engine.drift.timing import Rhythm, rhythm
 
 WINDOW_S = 300.0
+TIMING_STEP_S = 15.0
+
+TIMING_ALPHA = 1e-6
+"""Significance of a beat at one look; set from the simulated false-alarm rate of overlapping looks."""
+
+SIMULTANEOUS_MS = 50.0
+"""Latency spread below which a beat of several events is simultaneous, ms."""
+
 EVENTS_KEPT = 1024
 """Event times kept of each cluster; of more within the window the latest."""
 
@@ -54,15 +63,16 @@ class _TimesMonitor(ClusterMonitor):
 
 
 class TimingMonitor(_TimesMonitor):
-    """Timing of every cluster (C2) over the last five minutes, looked at as often.
+    """Timing of every cluster (C2) over the last five minutes, looked at every fifteen seconds.
 
     The number is the phase coherence at the dominant period; an alarm is raised where it is over the limit and
-    events at random would show as much with less than `alpha`.
+    events at random would show as much with less than `alpha`. The label is SIMULTANEOUS where on average three or more
+    events make a beat and their spread is below `SIMULTANEOUS_MS`, else BEAT.
 
     Parameters
     ----------
     alpha : float
-        False-alarm probability of one look at one cluster.
+        False-alarm probability of one look at one cluster; looks overlap, see docs/engine-drift.md.
     limit : Limit, optional
         On the coherence.
     max_clusters : int
@@ -70,40 +80,61 @@ class TimingMonitor(_TimesMonitor):
     Attributes
     ----------
     rhythms : dict of str to Rhythm
-        Of every cluster at the last look.
+        Of every cluster at the last look; `coherence_change` is against the window before.
 
     Examples
     --------
     >>> from engine.events.schema import event_table
     >>> beat = TimingMonitor()
-    >>> beat.update(event_table(5_000_000 * np.arange(64), "emitter.pulse", ["c1"] * 64, "doc"))[0].raised
-    True
+    >>> beat.update(event_table(5_000_000 * np.arange(64), "emitter.pulse", ["c1"] * 64, "doc"))[0].label
+    'BEAT'
     >>> round(beat.rhythms["c1"].dominant_period_s, 6)
     5.0
     """
 
     name: ClassVar[str] = "timing"
-    default_limit: ClassVar[Limit] = Limit(0.5, 0.4, min_n=8, raise_after=1, clear_after=2)
+    default_limit: ClassVar[Limit] = Limit(0.5, 0.4, min_n=8, raise_after=1, clear_after=8)
 
-    def __init__(self, alpha: float = 1e-5, limit: Limit | None = None, max_clusters: int = MAX_CLUSTERS) -> None:
-        super().__init__(WINDOW_S, WINDOW_S, EVENTS_KEPT, limit, max_clusters)
+    def __init__(
+        self, alpha: float = TIMING_ALPHA, limit: Limit | None = None, max_clusters: int = MAX_CLUSTERS
+    ) -> None:
+        super().__init__(TIMING_STEP_S, WINDOW_S, EVENTS_KEPT, limit, max_clusters)
         self.alpha = alpha
         self.rhythms: dict[str, Rhythm] = {}
+        self._past: dict[str, deque[Rhythm]] = {}
+        self._looked = np.zeros(self.max_clusters, np.int64)  # events of each cluster at its last look
 
     def _look(self, at_s: float) -> list[Transition]:
         held = (self._ring >= at_s - WINDOW_S) & (self._ring < at_s)
         found: list[Transition] = []
         for slot in sorted({*np.flatnonzero(held.any(axis=1)).tolist(), *self._metrics}):
             name = self._names[slot]
-            now = rhythm(self._ring[slot, held[slot]], self.rhythms.get(name))
+            times = np.sort(self._ring[slot, held[slot]])
+            past = self._past.setdefault(name, deque(maxlen=round(WINDOW_S / TIMING_STEP_S)))
+            now = self.rhythms.get(name)
+            if now is None or now.n != len(times) or self._looked[slot] != self._count[slot]:
+                now = rhythm(times, past[0] if len(past) == past.maxlen else None)
+            past.append(now)
+            self._looked[slot] = self._count[slot]
             self.rhythms[name] = now
             sure = now.phase_coherence if now.p_value < self.alpha else 0.0
-            found += self._judge(slot, at_s, now.phase_coherence, now.n if now.sufficient else 0, tested=sure)
+            found += self._judge(
+                slot, at_s, now.phase_coherence, now.n if now.sufficient else 0, tested=sure,
+                label=_beat_label(times, now) if sure else "",
+            )  # fmt: skip
         return found
 
     def _forget_slot(self, slot: int) -> None:
         super()._forget_slot(slot)
         self.rhythms.pop(self._names[slot], None)
+        self._past.pop(self._names[slot], None)
+        self._looked[slot] = 0
+
+
+def _beat_label(times: np.ndarray, found: Rhythm) -> str:
+    # Gaps longer than half a period separate beats.
+    beats = 1 + int((np.diff(times) > 0.5 * found.dominant_period_s).sum())
+    return "SIMULTANEOUS" if len(times) >= 3 * beats and found.latency_spread_ms < SIMULTANEOUS_MS else "BEAT"
 
 
 class SilenceMonitor(_TimesMonitor):

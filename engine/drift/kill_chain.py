@@ -122,8 +122,8 @@ class KillChainMonitor(ClusterMonitor):
     """Kill-chain slope of every cluster over the last half hour, looked at once a minute.
 
     The scores are the means of the stages of each minute. With shorter buckets everything is faster alike: thirty
-    buckets of 4 s see a climb that takes a minute, and imminent is then less than 40 s away. The number held against the limit is the slope,
-    in stages per hour, of a cluster that is IMMINENT, else 0.
+    buckets of 2 s see a climb that takes a minute, and imminent is then less than 20 s away. The number held against
+    the limit is the slope, in stages per hour, of a cluster that is IMMINENT, else 0.
 
     Parameters
     ----------

@@ -46,9 +46,9 @@ def _report(script: Script, entity: str, lat: float, lon: float, cluster: str, k
 
 
 def sync_burst(script: Script) -> Expectation:
-    """Six emitters in a ring of 47 km fire together every four to six seconds, within some milliseconds."""
+    """Six emitters in a ring of 47 km fire together every two to three seconds, within some milliseconds."""
     lat, lon = _centre(script)
-    period_s = float(script.rng.uniform(4.0, 6.0)) / 2.0
+    period_s = float(script.rng.uniform(2.0, 3.0))
     first = float(script.rng.uniform(0.0, 360.0))
     places = [_around(lat, lon, first + 360.0 * i / RING_EMITTERS, 1e3 * RING_KM) for i in range(RING_EMITTERS)]
     for i, (at_lat, at_lon) in enumerate(places):
@@ -79,7 +79,7 @@ def ew_sweep(script: Script) -> Expectation:
                 t, PULSE, f"station{i}", lat=place[0], lon=place[1], cluster=f"link{i}", energy=energy, side="blue",
                 lane=script.name(f"link{i}"), freq_hz=5.8e9,
             )  # fmt: skip
-        for t in np.sort(script.rng.uniform(middle_s - 5.0, middle_s + 5.0, 60)).tolist():
+        for t in np.sort(script.rng.uniform(middle_s - 5.0, middle_s + 5.0, 100)).tolist():
             energy = 2.0 * math.exp(-(((t - middle_s) / 4.0) ** 2))
             script.add(
                 t, PULSE, "jammer", lat=place[0], lon=place[1], cluster=f"link{i}", energy=energy, side="red",

@@ -7,6 +7,7 @@ must be detected.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +24,7 @@ REMOTE_PLACES = ((42.65, 0.85), (46.45, 13.2), (62.5, 13.5), (53.9, 21.6), (40.3
 
 def _flow(
     script: Script, t_s: float, source: str, target: str, port: int, cluster: str, *, energy: float = 0.5,
-    lat: float = np.nan, lon: float = np.nan, **more: object,
+    lat: float = np.nan, lon: float = np.nan, **more: Any,
 ) -> None:  # fmt: skip
     """A flow between two addresses."""
     script.add(
@@ -34,16 +35,16 @@ def _flow(
 
 def c2_relay(script: Script) -> Expectation:
     """Five hosts call a relay by the clock with a little jitter, one shortly after the other; the relay calls home."""
-    period_s = float(script.rng.uniform(1.8, 2.6))
+    period_s = float(script.rng.uniform(1.6, 2.1))
     lat, lon = float(script.rng.uniform(46.2, 47.4)), float(script.rng.uniform(6.5, 9.8))
     relay = f"198.51.100.{int(script.rng.integers(2, 250))}"
     port = int(script.rng.choice([443, 8443, 4444]))
     for beat in np.arange(0.4, script.duration_s, period_s).tolist():
-        at = beat + float(script.rng.normal(0.0, 0.03 * period_s))
+        at = beat + float(script.rng.normal(0.0, 0.02 * period_s))
         for host in range(5):
-            t = at + 0.08 * host + float(script.rng.uniform(0.0, 0.03))
+            t = at + 0.03 * host + float(script.rng.uniform(0.0, 0.02))
             _flow(script, t, f"{HOSTS}.{10 + host}", relay, port, "relay", lat=lat, lon=lon, bytes_to_server=420.0)
-        _flow(script, at + 0.55, relay, f"{HOME}.7", 443, "relay", lat=lat, lon=lon, bytes_to_server=2_100.0)
+        _flow(script, at + 0.22, relay, f"{HOME}.7", 443, "relay", lat=lat, lon=lon, bytes_to_server=2_100.0)
     seen = Detection("timing", "relay", script.duration_s, lat, lon, 15.0, "BEAT")
     return Expectation((seen,), ("intent",), f"Hosts call {relay} every {period_s:.1f} s, and it calls {HOME}.7.")
 
@@ -52,15 +53,14 @@ def phantom_emerge(script: Script) -> Expectation:
     """Lanes of five clusters lie at random; after ten seconds lanes of four of them cross at one place."""
     base = REMOTE_PLACES[int(script.rng.integers(len(REMOTE_PLACES)))]
     lat, lon = base[0] + float(script.rng.uniform(-0.15, 0.15)), base[1] + float(script.rng.uniform(-0.15, 0.15))
-    first = float(script.rng.uniform(0.0, 180.0))
     for k in range(5):
         for t in np.sort(script.rng.uniform(0.0, 10.0, 4)).tolist():
             _lane(script, t, k, lat + float(script.rng.uniform(-3, 3)), lon + float(script.rng.uniform(-4, 4)),
                   float(script.rng.uniform(0.0, 180.0)))  # fmt: skip
     for k in range(4):
-        bearing = first + 45.0 * k + float(script.rng.uniform(-12.0, 12.0))
-        for t in np.sort(script.rng.uniform(10.0, script.duration_s - 4.0, 10)).tolist():
-            _lane(script, t, k, lat, lon, bearing + float(script.rng.normal(0.0, 0.2)))
+        for t in np.sort(script.rng.uniform(10.0, script.duration_s - 18.0, 8)).tolist():
+            off = script.rng.normal(0.0, 0.05, 2).tolist()
+            _lane(script, t, k, lat + off[0], lon + off[1], float(script.rng.uniform(0.0, 180.0)))
     seen = Detection("phantom", "*", script.duration_s, lat, lon, 30.0)
     return Expectation(
         (seen,), ("intent",), f"Paths of four clusters meet at {lat:.2f}, {lon:.2f}: no exchange is there."

@@ -1,4 +1,4 @@
-"""Monitors at work: all of `engine.drift`'s on one schedule, their results and alarms as events, and the folds of these.
+"""Monitors at work: all of `engine.drift` on one schedule, results and alarms as events, and the folds of these.
 
 The runner composes, the boards fold, the page looks. It opens nothing: batches come from a follower or a log, and go
 into a sink.

@@ -35,8 +35,8 @@ ANY = "*"
 """Stands for every monitor or every cluster when muting."""
 
 COLUMNS = (
-    "alert", "monitor", "entity", "label", "raised", "cleared", "state", "acknowledged", "by", "note", "muted", "metric",
-    "value", "unit", "threshold", "n", "window_s", "lat", "lon", "parts", "responsible", "seqs", "first_seq",
+    "alert", "monitor", "entity", "label", "raised", "cleared", "state", "acknowledged", "by", "note", "muted",
+    "metric", "value", "unit", "threshold", "n", "window_s", "lat", "lon", "parts", "responsible", "seqs", "first_seq",
     "last_seq", "drill", "reason",
 )  # fmt: skip
 
@@ -127,7 +127,7 @@ class AlertBoard:
         """The event that says someone has seen an alert; put it into the station's queue."""
         with self._lock:
             known = self._alerts.get(alert)
-        entity = known["entity"] if known else alert.split("/")[1] if alert.count("/") >= 2 else alert
+        entity = known["entity"] if known else alert.partition("/")[2].rpartition("/")[0] or alert
         return _answer(ACKNOWLEDGED, entity, {"alert": alert}, by, note, now_s)
 
     def mute(

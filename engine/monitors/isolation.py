@@ -27,6 +27,9 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 300.0
 T = TypeVar("T")
 
 
+_Answer = queue.SimpleQueue[tuple[Any, BaseException | None]]
+
+
 class _Worker:
     """A daemon thread that makes calls one after the other."""
 
@@ -39,7 +42,7 @@ class _Worker:
 
     def call(self, function: Callable[[], T], limit_s: float) -> T:
         """The answer of a call, or its error, or `TimeoutError`."""
-        answer: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
+        answer: _Answer = queue.SimpleQueue()
         self._calls.put((function, answer))
         try:
             value, error = answer.get(timeout=limit_s)

@@ -11,6 +11,8 @@ import math
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
+from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -157,7 +159,7 @@ class MonitorRunner:
     # -- inside ---------------------------------------------------------------------------------
 
     def _maker(self, make: Callable[..., Monitor]) -> Callable[[], Monitor]:
-        reads = getattr(make, "reads", ())
+        reads = getattr(getattr(make, "func", make), "reads", ())
         if not reads:
             return make
         return lambda: make({name: (lambda name=name: self._walls[name].monitor) for name in reads})
@@ -172,7 +174,7 @@ class MonitorRunner:
         cuts |= {int(row) + 1 for row in np.flatnonzero(kinds)} | set(range(0, batch.num_rows, PIECE_EVENTS))
         edges = sorted(cuts)
         seq = events["seq"].fill_null(0).to_numpy()
-        for first, last in zip(edges[:-1], edges[1:], strict=True):
+        for first, last in pairwise(edges):
             self._pass(int(ticks[first]), int(seq[first]))
             self._fold_piece(batch.slice(first, last), seq[first:last])
             if kinds[first]:
@@ -204,7 +206,7 @@ class MonitorRunner:
         for name, wall in self._walls.items():
             wanted = piece if getattr(wall.monitor, "reads_all", False) else activity
             if wanted.num_rows:
-                self._ask(name, lambda monitor, wanted=wanted: monitor.update(wanted))
+                self._ask(name, partial(_update, batch=wanted))
 
     def _pass(self, tick: int, next_seq: int) -> None:
         """Bring all monitors to each moment up to a tick, in order, and write results where they are due."""
@@ -213,7 +215,7 @@ class MonitorRunner:
             at_s = k * TICK_S
             self._evidence.boundary(at_s, next_seq)
             for name in self._walls:
-                self._ask(name, lambda monitor: monitor.advance(at_s))
+                self._ask(name, partial(_advance, at_s=at_s))
             if k % round(RESULTS_EVERY_S / TICK_S) == 0:
                 self._results(at_s)
             self.clock_s = max(self.clock_s, at_s)
@@ -291,3 +293,11 @@ class MonitorRunner:
             logger.exception("the sink of the monitors failed")
             accepted = 0
         self.dropped += max(table.num_rows - accepted, 0) if isinstance(accepted, int) else 0
+
+
+def _update(monitor: Monitor, batch: EventBatch) -> list[Transition]:
+    return monitor.update(batch)
+
+
+def _advance(monitor: Monitor, at_s: float) -> list[Transition]:
+    return monitor.advance(at_s)
