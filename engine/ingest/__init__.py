@@ -5,7 +5,9 @@ What comes from outside is checked here, at the door; what cannot be used is cou
 
 from engine.ingest.eve_read import iter_eve, read_eve
 from engine.ingest.eve_tail import EvePosition, EveTail
+from engine.ingest.file_kind import file_kind
 from engine.ingest.gate import FixGate
+from engine.ingest.network_replay import NetworkReplay
 from engine.ingest.pcap_address import community_id
 from engine.ingest.pcap_read import iter_pcap, read_pcap
 from engine.ingest.pcap_replay import PcapReplay
@@ -21,11 +23,13 @@ __all__ = [
     "EvePosition",
     "EveTail",
     "FixGate",
+    "NetworkReplay",
     "PcapReplay",
     "Rejects",
     "Sink",
     "TrackReplay",
     "community_id",
+    "file_kind",
     "iter_eve",
     "iter_pcap",
     "iter_tracks",

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from engine.ingest.eve_read import EveLines, iter_eve
-from engine.ingest.pcap_source import NetworkSource
 from engine.ingest.protocol import Sink
+from engine.ingest.source import ThreadedSource
 from engine.ingest.tracks_bytes import MAX_LINE_BYTES
 
 READ_BYTES = 1 << 18
@@ -53,7 +53,7 @@ class EvePosition:
     head_bytes: int
 
 
-class EveTail(NetworkSource):
+class EveTail(ThreadedSource):
     """Follows an EVE file: a `CaptureEngine`.
 
     A file that is renamed is read to its end before the new one of the name is begun. A file that

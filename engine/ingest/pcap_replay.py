@@ -15,14 +15,14 @@ import numpy as np
 import pyarrow as pa
 
 from engine.ingest.pcap_read import IDLE_S, iter_pcap
-from engine.ingest.pcap_source import NetworkSource
 from engine.ingest.protocol import Sink
+from engine.ingest.source import ThreadedSource
 
 WAKE_S = 0.1
 """How often it looks for what is due, s."""
 
 
-class PcapReplay(NetworkSource):
+class PcapReplay(ThreadedSource):
     """Plays a capture into a sink: a `CaptureEngine`.
 
     A flow's event comes when the flow has ended, which is when it was silent for `idle_s`, or at the end

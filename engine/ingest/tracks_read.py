@@ -222,9 +222,7 @@ def _cells(line: str, delimiter: str) -> list[str]:
     return next(csv.reader([line], delimiter=delimiter, strict=True))
 
 
-def _parquet_blocks(
-    chunks: Iterable[bytes], source_file: TrackFile, batch: int, rejects: Rejects
-) -> Iterator[Block]:
+def _parquet_blocks(chunks: Iterable[bytes], source_file: TrackFile, batch: int, rejects: Rejects) -> Iterator[Block]:
     """Rows of a Parquet file; by path it streams, otherwise it is held in memory."""
     on_disk = isinstance(source_file, (str, Path)) and not str(source_file).endswith((".gz", ".bz2"))
     number = 1

@@ -153,13 +153,29 @@ def rebased(fixes: pa.Table, start_us: int, end_us: int) -> Schedule:
         raise ValueError(f"no fix of the recording lies in the window from {start_us} to {end_us} µs")
     length_us = end_us - start_us
     window = without_seam(window, length_us)
-    recorded = pa.array(np.datetime_as_string(times_us(window).astype("datetime64[us]"), unit="ms"))
-    window, lag_us = _without_position_time(window)
-    window = _with_member(window, pc.binary_join_element_wise('"recorded_at":"', recorded, 'Z"', ""))
+    window, lag_us = _without_position_time(_with_recorded_at(window))
     offset_us = (times_us(window) - start_us + _phase_us(window, common_step_us(fixes))) % length_us
     order = np.argsort(offset_us, kind="stable")
     lag_us = None if lag_us is None else lag_us[order]
     return Schedule(window.take(order).combine_chunks(), offset_us[order], length_us, 0, True, lag_us)
+
+
+def rebased_events(events: pa.Table, start_us: int, end_us: int) -> Schedule:
+    """As `rebased`, for events that are not positions: each round exactly as recorded.
+
+    Parameters
+    ----------
+    events : pyarrow.Table
+        Events in order of time; those in [start_us, end_us) are played.
+
+    Returns
+    -------
+    Schedule
+    """
+    low, high = np.searchsorted(times_us(events), [start_us, end_us], side="left").tolist()
+    window = events.slice(low, high - low)
+    offset_us = times_us(window) - start_us
+    return Schedule(_with_recorded_at(window).combine_chunks(), offset_us, end_us - start_us, 0, True, None)
 
 
 def without_seam(fixes: pa.Table, length_us: int) -> pa.Table:
@@ -225,6 +241,11 @@ def _without_position_time(fixes: pa.Table) -> tuple[pa.Table, np.ndarray | None
     rest = pc.replace_substring_regex(payload, r"(,\s*)?" + _POSITION_TIME.replace("?P<value>", ""), "")
     rest = pc.replace_substring_regex(rest, r"^\{\s*,", "{")
     return _with_payload(fixes, rest), lag_us
+
+
+def _with_recorded_at(table: pa.Table) -> pa.Table:
+    recorded = pa.array(np.datetime_as_string(times_us(table).astype("datetime64[us]"), unit="ms"))
+    return _with_member(table, pc.binary_join_element_wise('"recorded_at":"', recorded, 'Z"', ""))
 
 
 def _with_member(table: pa.Table, member: pa.Array) -> pa.Table:

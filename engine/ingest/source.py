@@ -1,6 +1,6 @@
-"""What the sources of network events have in common: a thread, a way into the sink, and numbers.
+"""What all sources have in common: a thread, a way into the sink, and numbers.
 
-It knows `CaptureEngine` and `Sink`, and nothing of files or formats: `EveTail` and `PcapReplay` do.
+It knows `CaptureEngine` and `Sink`, and nothing of files, formats or schedules: its subclasses do.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ OFFER_TIMEOUT_S = 0.25
 """How long one offer waits for room, s; bounds how long `stop` takes."""
 
 
-class NetworkSource:
+class ThreadedSource:
     """A `CaptureEngine` whose work is the method `_work`, done in a daemon thread.
 
     Where the sink has no room it waits and falls behind, and loses nothing. What it has taken and not
@@ -37,7 +37,7 @@ class NetworkSource:
     def __init__(self, name: str) -> None:
         self.name = name
         self._rejects = Rejects()
-        self._events = 0
+        self._events = self._drops = 0
         self._pending: pa.Table | None = None
         self._state: CaptureState = "idle"
         self._progress: float | None = None
@@ -78,6 +78,7 @@ class NetworkSource:
             packets=self._rejects.records,
             events=self._events,
             parse_errors=self._rejects.parse_errors,
+            drops=self._drops,
             rejected=dict(self._rejects.counts),
             examples=dict(self._rejects.examples),
             last_error=self._last_error,
@@ -113,4 +114,8 @@ class NetworkSource:
                 self._stopping.wait(0.02)  # a closed sink refuses at once
             rest = self._pending.slice(accepted)
             self._pending = rest if rest.num_rows else None
+            self._accepted()
         return True
+
+    def _accepted(self) -> None:
+        """Called after each part that the sink took; a place for telling how far it is."""
