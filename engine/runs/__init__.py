@@ -6,17 +6,20 @@ from engine.runs.hunt import Hunt
 from engine.runs.hunt_settings import SPACE, HuntSettings, HuntStatus
 from engine.runs.hunt_status import hunt_status
 from engine.runs.identity import canonical_json, run_id
-from engine.runs.ledger import Ledger
-from engine.runs.ledger_copy import LedgerCopy, open_ledger
+from engine.runs.ledger import Ledger, open_ledger
+from engine.runs.ledger_copy import LedgerCopy
 from engine.runs.ledger_file import LedgerDamagedError, LedgerLockedError
 from engine.runs.params import RunParams
 from engine.runs.samplers import SAMPLERS
 from engine.runs.solver import Cancelled, Checkpoint, Diverged, Progress, simulate, simulate_batch
 from engine.runs.validator import validate, write_provenance
+from engine.runs.watch import RunWatch
+from engine.runs.watch_index import ArtifactChange
 
 __all__ = [
     "SAMPLERS",
     "SPACE",
+    "ArtifactChange",
     "Cancelled",
     "Checkpoint",
     "Diverged",
@@ -29,6 +32,7 @@ __all__ = [
     "LedgerLockedError",
     "Progress",
     "RunParams",
+    "RunWatch",
     "canonical_json",
     "hunt_status",
     "open_hdf5",

@@ -17,12 +17,10 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from engine.runs.ledger_file import LedgerLockedError, release, share
+from engine.runs.ledger_copy import LedgerCopy
+from engine.runs.ledger_file import COPIES, LedgerLockedError, release, share
 from engine.runs.ledger_tables import HUNT_COLUMNS, RUN_COLUMNS, LedgerTables, utc_now
 from engine.runs.validator import METRICS, MISSING
-
-COPIES = {"runs": "ledger_runs.parquet", "hunts": "ledger_hunts.parquet"}
-"""File names of the published copies."""
 
 
 class Ledger(LedgerTables):
@@ -259,6 +257,29 @@ class Ledger(LedgerTables):
                 with contextlib.suppress(duckdb.Error):
                     writer.execute("ROLLBACK")
                 raise
+
+
+def open_ledger(folder: str | os.PathLike[str]) -> Ledger | LedgerCopy:
+    """The ledger of a folder, or the published copy if another process has it open.
+
+    Parameters
+    ----------
+    folder : path
+
+    Returns
+    -------
+    Ledger or LedgerCopy
+        The same ways to read; `writable` tells them apart.
+
+    Raises
+    ------
+    LedgerDamagedError
+        Neither can be read.
+    """
+    try:
+        return Ledger(folder)
+    except LedgerLockedError:
+        return LedgerCopy(folder)
 
 
 def _insert(

@@ -1,4 +1,4 @@
-"""The published copy of a ledger, for processes other than the one that has it open, and the choice between the two."""
+"""The published copy of a ledger, for processes other than the one that has it open."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from pathlib import Path
 
 import duckdb
 
-from engine.runs.ledger import COPIES, Ledger
-from engine.runs.ledger_file import LedgerDamagedError, LedgerLockedError
+from engine.runs.ledger_file import COPIES, LedgerDamagedError
 from engine.runs.ledger_tables import CONFIG, LedgerTables
 
 
@@ -67,26 +66,3 @@ class LedgerCopy(LedgerTables):
     def __exit__(self, *_: object) -> None:
         """Close."""
         self.close()
-
-
-def open_ledger(folder: str | os.PathLike[str]) -> Ledger | LedgerCopy:
-    """The ledger of a folder, or the published copy if another process has it open.
-
-    Parameters
-    ----------
-    folder : path
-
-    Returns
-    -------
-    Ledger or LedgerCopy
-        The same ways to read; `writable` tells them apart.
-
-    Raises
-    ------
-    LedgerDamagedError
-        Neither can be read.
-    """
-    try:
-        return Ledger(folder)
-    except LedgerLockedError:
-        return LedgerCopy(folder)

@@ -16,6 +16,10 @@ LEDGER_NAME = "ledger.duckdb"
 """File name of a ledger in its folder."""
 
 
+COPIES = {"runs": "ledger_runs.parquet", "hunts": "ledger_hunts.parquet"}
+"""File names of the published copies."""
+
+
 class LedgerLockedError(RuntimeError):
     """Another process has the ledger open."""
 
