@@ -16,7 +16,7 @@ import uuid
 from collections import deque
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -42,6 +42,9 @@ from engine.rf.forecast import WINDOW_FIXES
 from engine.rf.grid import Grid
 from engine.rf.tracks import HISTORY_S, TrackFold, Tracks
 from engine.warm import warm_kernels
+
+if TYPE_CHECKING:
+    from engine.hunts import HuntDesk
 
 logger = logging.getLogger(__name__)
 
@@ -123,6 +126,7 @@ class Station:
         self._pulse: threading.Thread | None = None
         self._writer: threading.Thread | None = None
         self._opened: list[tuple[Any, str]] = []
+        self._hunts: HuntDesk | None = None
         self._density_due = 0.0
         self.write_errors = 0
 
@@ -240,6 +244,17 @@ class Station:
     def history(self, entity: str, start_s: float, end_s: float) -> pa.Table:
         """Events of one entity in (start_s, end_s], in log order."""
         return self.log.between(_utc(start_s), _utc(end_s), entities=[entity])
+
+    @property
+    def hunts(self) -> HuntDesk:
+        """Hunts and runs in ``DATA_DIR/runs``; opened when first asked for, closed with the station."""
+        with self._telling:
+            if self._hunts is None:
+                from engine.hunts import HuntDesk
+
+                kept = str(self.settings.data_dir) != ":memory:"
+                self._hunts = self._open(HuntDesk(self.settings.data_dir / "runs" if kept else None), "close")
+            return self._hunts
 
     # -- inside ---------------------------------------------------------------------------------
 
