@@ -16,6 +16,8 @@ from numpy.typing import ArrayLike
 from scipy.fft import next_fast_len, rfft
 from scipy.stats import spearmanr
 
+from engine.silence import predictive_pressure, pressure_of_rate
+
 MIN_EVENTS = 4
 """With fewer events nothing is said about rhythm (C2)."""
 
@@ -301,8 +303,7 @@ def silence_pressure(event_times_s: ArrayLike, now_s: float) -> float:
     >>> round(silence_pressure([0, 1, 2, 3, 4], now_s=4 + 6.907755), 6)
     3.0
     """
-    intervals, span, quiet = _silence(event_times_s, now_s)
-    return intervals / span * quiet / math.log(10.0) if span > 0.0 else 0.0
+    return float(pressure_of_rate(*_silence(event_times_s, now_s)))
 
 
 def silence_pressure_predictive(event_times_s: ArrayLike, now_s: float) -> float:
@@ -331,8 +332,7 @@ def silence_pressure_predictive(event_times_s: ArrayLike, now_s: float) -> float
     ----------
     Aitchison and Dunsmore, Statistical prediction analysis, 1975, table 2.1 (gamma model).
     """
-    intervals, span, quiet = _silence(event_times_s, now_s)
-    return intervals * math.log1p(quiet / span) / math.log(10.0) if span > 0.0 else 0.0
+    return float(predictive_pressure(*_silence(event_times_s, now_s)))
 
 
 def _silence(event_times_s: ArrayLike, now_s: float) -> tuple[int, float, float]:
