@@ -7,6 +7,7 @@ from engine.runs.hunt_settings import SPACE, HuntSettings, HuntStatus
 from engine.runs.hunt_status import hunt_status
 from engine.runs.identity import canonical_json, run_id
 from engine.runs.ledger import Ledger, open_ledger
+from engine.runs.ledger_audit import audit
 from engine.runs.ledger_copy import LedgerCopy
 from engine.runs.ledger_file import LedgerDamagedError, LedgerLockedError
 from engine.runs.params import RunParams
@@ -33,6 +34,7 @@ __all__ = [
     "Progress",
     "RunParams",
     "RunWatch",
+    "audit",
     "canonical_json",
     "hunt_status",
     "open_hdf5",
