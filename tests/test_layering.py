@@ -33,6 +33,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     # Rooms above those that only compute: everything below the station.
     "engine": (*GROUND, "engine", "!engine.station"),
     "engine.feeds": ("engine", "data", "!engine.station"),
+    "engine.drills.__main__": ("engine", "data", "!engine.station"),  # a command line: it finds the recordings
     "engine.station": ("engine", "data"),
     "dashboard.theme": ("engine",),
     "dashboard.words": (),

@@ -6,11 +6,13 @@ dataclasses and event batches.
 
 from __future__ import annotations
 
+from engine.drift.batch import EventBatch
 from engine.drift.behaviour import Behaviour, BehaviourMonitor, behaviour_label
 from engine.drift.cadence import SilenceMonitor, TimingMonitor
 from engine.drift.calibration import CalibrationBins, calibration_error
 from engine.drift.change import AdaptiveWindow, PageHinkley
 from engine.drift.concentration import gini, hhi, largest_share
+from engine.drift.conflict import ConflictMonitor, conflict_replay
 from engine.drift.divergence import (
     corrected_entropy,
     js_distance,
@@ -21,10 +23,14 @@ from engine.drift.divergence import (
     shannon_entropy,
     wasserstein,
 )
+from engine.drift.exchange import ExchangeMonitor, ExchangePoints, heat_surprise
 from engine.drift.gate import DriftGate
+from engine.drift.intent import Intent, IntentMonitor, intent_field, intent_score
 from engine.drift.kill_chain import KillChain, KillChainMonitor, kill_chain_slope
 from engine.drift.metric import ALERT_CLEARED, ALERT_RAISED, Hysteresis, Limit, Metric, Transition, alert_events
 from engine.drift.monitor import Monitor
+from engine.drift.phantom import Convergence, PhantomMonitor, convergences
+from engine.drift.review import review
 from engine.drift.stability import Stability, burst_size
 from engine.drift.timing import (
     Rhythm,
@@ -46,8 +52,15 @@ __all__ = [
     "Behaviour",
     "BehaviourMonitor",
     "CalibrationBins",
+    "ConflictMonitor",
+    "Convergence",
     "DriftGate",
+    "EventBatch",
+    "ExchangeMonitor",
+    "ExchangePoints",
     "Hysteresis",
+    "Intent",
+    "IntentMonitor",
     "KillChain",
     "KillChainMonitor",
     "Limit",
@@ -55,6 +68,7 @@ __all__ = [
     "Metric",
     "Monitor",
     "PageHinkley",
+    "PhantomMonitor",
     "Rhythm",
     "SilenceMonitor",
     "Slope",
@@ -66,10 +80,15 @@ __all__ = [
     "behaviour_label",
     "burst_size",
     "calibration_error",
+    "conflict_replay",
+    "convergences",
     "corrected_entropy",
     "dominant_period",
     "gini",
+    "heat_surprise",
     "hhi",
+    "intent_field",
+    "intent_score",
     "js_distance",
     "js_noise_floor",
     "js_test",
@@ -81,6 +100,7 @@ __all__ = [
     "propagation",
     "psi",
     "rayleigh_p",
+    "review",
     "rhythm",
     "shannon_entropy",
     "silence_pressure",

@@ -76,8 +76,8 @@ class ConflictMonitor(ClusterMonitor):
     """Lanes on which each of two sides has dominated within the last two minutes, looked at every five seconds.
 
     The lane of an event is the payload's ``lane``, else its cluster; ``side`` says whose it is and ``energy`` how
-    strong (1 where missing). Events without a side do not count. The two strongest sides of a lane in the window are held
-    against each other, step by step. The number is the lesser of both sides' best dominance, in dB, over the steps in
+    strong (1 where missing). Events without a side do not count. The two strongest sides of a lane in the window are
+    held against each other, step by step. The number is the lesser of both sides' best dominance, in dB, over the steps in
     which the dominance is more than chance.
 
     Parameters
@@ -255,9 +255,8 @@ def _replay_dataset(
         total = np.bincount(code[told], values[told], len(lanes)) if len(lanes) else np.empty(0)
         count = np.bincount(code[told], minlength=len(lanes)) if len(lanes) else np.empty(0)
         where.append(np.divide(total, count, out=np.full(len(lanes), np.nan), where=count > 0))
-    time = np.datetime64(round(start_s * 1e6), "us") + np.arange(db.shape[1]) * np.timedelta64(
-        round(step_s * 1e6), "us"
-    )
+    starts_us = round(start_s * 1e6) + round(step_s * 1e6) * np.arange(len(db.T), dtype=np.int64)
+    time = starts_us.astype("datetime64[us]")
     return xr.Dataset(
         {
             "dominance_db": (("lane", "time"), db, {"units": "dB", "long_name": "dominance of side A over side B"}),

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
 import pandas as pd
+import pyarrow.compute as pc
 import xarray as xr
 from numpy.typing import ArrayLike
 from scipy.spatial import cKDTree
@@ -52,7 +54,7 @@ class ExchangePoints:
     [0, -1]
     """
 
-    def __init__(self, names: list[str], lat: ArrayLike, lon: ArrayLike) -> None:
+    def __init__(self, names: Sequence[str], lat: ArrayLike, lon: ArrayLike) -> None:
         self.names = list(names)
         self.lat, self.lon = np.asarray(lat, np.float64).ravel(), np.asarray(lon, np.float64).ravel()
         if not len(self.names) == len(self.lat) == len(self.lon):
@@ -119,7 +121,7 @@ def heat_surprise(load: float, past: ArrayLike) -> float:
 class ExchangeMonitor(ClusterMonitor):
     """Load near every known exchange point, minute by minute, over the last hour.
 
-    An event counts for the nearest point within `radius_km` of its own position, and of its destination's where the
+    A network event (``net.…``) counts for the nearest point within `radius_km` of its own position, and of its destination's where the
     payload has ``dest_lat`` and ``dest_lon``. The number held against the limit is `heat_surprise` of the last minute.
 
     Parameters
@@ -181,7 +183,8 @@ class ExchangeMonitor(ClusterMonitor):
     def _columns(self, events: EventBatch) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         lat, lon = (events.table[name].to_numpy().astype(np.float64) for name in ("lat", "lon"))
         fields = {"dest_lat": float, "dest_lon": float, "bytes_to_server": float, "bytes_to_client": float}
-        placed = np.flatnonzero(np.isfinite(lat)) if not events.has(fields) else np.arange(events.num_rows)
+        network = pc.starts_with(events.table["kind"], "net.").to_numpy(zero_copy_only=False)
+        placed = np.flatnonzero(network & np.isfinite(lat) if not events.has(fields) else network)
         if not self.points.names or not len(placed):
             return np.empty(0, np.int64), dict.fromkeys(("point", "bytes", "cluster"), np.empty(0, np.int64))
         payload = events.payload(fields, placed)

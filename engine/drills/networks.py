@@ -22,6 +22,11 @@ REMOTE_PLACES = ((42.65, 0.85), (46.45, 13.2), (62.5, 13.5), (53.9, 21.6), (40.3
 """Where paths meet in the phantom drill: places far from any large city."""
 
 
+def _place(script: Script) -> tuple[float, float]:
+    """Where a network stands: in the Alps, far from any exchange point."""
+    return float(script.rng.uniform(46.35, 46.7)), float(script.rng.uniform(7.3, 9.0))
+
+
 def _flow(
     script: Script, t_s: float, source: str, target: str, port: int, cluster: str, *, energy: float = 0.5,
     lat: float = np.nan, lon: float = np.nan, **more: Any,
@@ -36,7 +41,7 @@ def _flow(
 def c2_relay(script: Script) -> Expectation:
     """Five hosts call a relay by the clock with a little jitter, one shortly after the other; the relay calls home."""
     period_s = float(script.rng.uniform(1.6, 2.1))
-    lat, lon = float(script.rng.uniform(46.2, 47.4)), float(script.rng.uniform(6.5, 9.8))
+    lat, lon = _place(script)
     relay = f"198.51.100.{int(script.rng.integers(2, 250))}"
     port = int(script.rng.choice([443, 8443, 4444]))
     for beat in np.arange(0.4, script.duration_s, period_s).tolist():
@@ -91,7 +96,7 @@ STAGES = ("reconnaissance", "weaponization", "delivery", "exploitation", "instal
 
 def recon_exfil(script: Script) -> Expectation:
     """One host goes from a scan to sending data out; each event carries its stage, with some of the stage before."""
-    lat, lon = float(script.rng.uniform(46.2, 47.4)), float(script.rng.uniform(6.5, 9.8))
+    lat, lon = _place(script)
     host = f"{HOSTS}.{int(script.rng.integers(100, 200))}"
     for t in np.sort(script.rng.uniform(0.2, script.duration_s - 0.5, 180)).tolist():
         climb = 1.0 + 6.2 * t / script.duration_s

@@ -7,6 +7,7 @@ and payload keys are the whole contract; who computes the numbers is not known h
 from __future__ import annotations
 
 from engine.drift.metric import ALERT_CLEARED, ALERT_RAISED
+from engine.events.schema import DRILL_ENDED
 
 RESULT = "monitor.result"
 """What a monitor read at one look. Entity: the cluster, or the metric's name where it is about the whole. Payload
@@ -25,10 +26,8 @@ MUTED = "alert.muted"
 """Alerts of a monitor and a cluster are not shown for a time. Entity: the cluster, or ``*`` for all. Payload:
 ``monitor`` (or ``*``), ``until_s`` (epoch seconds; in the past: no longer muted), ``by``, ``note``."""
 DRILL_STARTED = "drill.started"
-"""A drill begins. Entity: its run. Payload: ``drill``, ``seed``, ``duration_s``, ``expected``."""
-DRILL_ENDED = "drill.ended"
-"""A drill is over or was cancelled. Entity: its run; all entities that begin with it and ``/`` leave live state.
-Payload: ``drill``, ``seed``, ``reason`` (``finished`` or ``cancelled``), ``emitted``."""
+"""A drill begins. Entity: its run. Payload: ``drill``, ``seed``, ``duration_s``, ``expected``. `DRILL_ENDED`, of the
+event schema, ends it; its payload: ``drill``, ``seed``, ``reason`` (finished, cancelled or failed), ``emitted``."""
 
 RESULT_FIELDS = {
     "monitor": str,
