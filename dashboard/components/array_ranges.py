@@ -47,19 +47,22 @@ class LinkedRanges:
         """Call when the view has come to rest at other bounds."""
         self._listeners.append(changed)
 
-    def settle(self, home: Bounds) -> bool:
-        """Take the bounds of a whole picture; keeps the view if they are the same as before. Returns whether it moved.
+    def settle(self, home: Bounds, keep: bool = False) -> None:
+        """Take the bounds of a whole picture, and show them if they are others than before.
 
         Parameters
         ----------
         home : (left, bottom, right, top)
+        keep : bool
+            Keep the view all the same, as for a file that grows.
         """
         if home == self.home:
-            return False
+            return
+        fresh = self.home is None or not keep
         self.home = home
         self.place.data = {**self.place.data, "home": list(home)}
-        self.go(home)
-        return True
+        if fresh:
+            self.go(home)
 
     def go(self, bounds: Bounds) -> None:
         """Show these bounds; with square cells at least these."""

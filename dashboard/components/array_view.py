@@ -96,6 +96,7 @@ class ArrayView(pn.viewable.Viewer):
         self.shared = shared or SharedLimits()
         self.drawn_with = Scale()
         self._latest = Latest()
+        self._keep = False
         self._whole: xr.DataArray | None = None
         self._own = (0.0, 1.0)
         self._looks: list[Callable[[float, float], None]] = []
@@ -116,9 +117,13 @@ class ArrayView(pn.viewable.Viewer):
     def __panel__(self) -> pn.viewable.Viewable:
         return self._layout
 
-    def refresh(self) -> None:
-        """Read the same view again, when the content of the source has changed."""
-        self._exchanged()
+    def exchange(self, source: Any) -> None:
+        """Another source in the same view, even if its extent is another: a file that grew, a next moment."""
+        self._keep = True
+        if source is self.source:
+            self._exchanged()
+        else:
+            self.source = source
 
     def fit_limits(self) -> None:
         """Fix the colour limits to what is in view."""
@@ -182,7 +187,8 @@ class ArrayView(pn.viewable.Viewer):
         self.shared.tell(self, self._own)
         self.error = ""
         self.picture = self._whole
-        self.ranges.settle(source.bounds)
+        self.ranges.settle(source.bounds, self._keep)
+        self._keep = False
         self._recolour()
         self._look()
 
