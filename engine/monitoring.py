@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -22,6 +23,7 @@ from engine.events.schema import FIX
 from engine.frames.board import FrameBoard
 from engine.frames.drift_frame import DriftFrame, DriftSpec, compute_drift_frame
 from engine.monitors import AlertBoard, Grouping, MonitorBoard, MonitorRunner, announce_alerts, as_of
+from engine.monitors.marks import MARKED_KINDS, MarkFold
 
 MOST_BEHIND = 20
 """Events read of those behind an alert."""
@@ -76,7 +78,7 @@ class Monitoring:
         self._log, self._queue, self._bus, self._instance = log, queue, bus, instance
         self._speaking = False
         self.runner = MonitorRunner(sink=self._say, grouping=grouping)
-        self.results, self.alerts = MonitorBoard(), AlertBoard()
+        self.results, self.alerts, self.marks = MonitorBoard(), AlertBoard(), MarkFold()
         self.board: FrameBoard[DriftSpec, DriftFrame] = FrameBoard(self._compute)
         self._drill: DrillSource | None = None
         self._drilling = threading.Lock()
@@ -95,6 +97,8 @@ class Monitoring:
             Epoch seconds.
         """
         self.results, self.alerts = as_of(self._log, now_s)
+        day_ago, now = pd.Timestamp(now_s - 86_400.0, unit="s", tz="UTC"), pd.Timestamp(now_s, unit="s", tz="UTC")
+        self.marks.apply(self._log.between(day_ago, now, kinds=list(MARKED_KINDS)))
         if recent is not None:
             # Positions only move the clock of the monitors; without them a start stays quick.
             self.runner.apply(recent.filter(pc.not_equal(recent["kind"], FIX)))
@@ -102,6 +106,7 @@ class Monitoring:
         follower.add(self.runner)
         follower.add(self.results)
         follower.add(self.alerts)
+        follower.add(self.marks)
         follower.on_batch(lambda events: announce_alerts(self._bus.publish, self._instance, events))
         self._seq = lambda: int(follower.cursor)
         self.board.start()

@@ -9,7 +9,7 @@ const svg = (tag, attributes) => { const e = document.createElementNS(NS, tag); 
 const spark = (card, span) => {
   const root = svg("svg", { viewBox: `0 0 ${W} ${H}`, preserveAspectRatio: "none", class: "spark", role: "img", "aria-label": `${card.title}: ${card.value}` })
   const known = card.v.filter((v) => Number.isFinite(v))
-  if (!known.length) return root
+  if (!known.length || span.length !== 2) return root
   const bar = Number.isFinite(card.threshold) ? card.threshold : null
   let low = Math.min(0, ...known, bar ?? 0), high = Math.max(...known, bar ?? -Infinity)
   if (high <= low) high = low + 1
@@ -46,7 +46,9 @@ export function render({ model, el: host }) {
       const top = el("span", "top"); top.append(el("b", "", card.title), el("i", `badge ${card.state}`, card.badge))
       const mid = el("span", "mid"); mid.append(el("strong", "", card.value), el("span", "limit", card.limit))
       const foot = el("span", "foot"); foot.append(el("span", "", card.note))
-      box.append(top, mid, spark(card, model.span), foot)
+      // What has nothing to say takes no room for a curve.
+      if (card.state === "insufficient") box.append(top)
+      else box.append(top, mid, spark(card, model.span), foot)
       box.addEventListener("click", () => model.send_msg({ do: "series", key: card.key }))
       grid.append(box)
     }

@@ -101,11 +101,25 @@ export function render({ model, el }) {
     tick()
   }
 
+  // Alerts stand on the upper edge, drills hang from it as diamonds; both are in the title of the slider.
+  const marks = (g, w, h) => {
+    const [a, b] = range(), css = getComputedStyle(root), shown = model.marks.filter((m) => m.time_s >= a && m.time_s <= b)
+    for (const m of shown) {
+      const x = (m.time_s - a) / (b - a) * w
+      g.fillStyle = css.getPropertyValue(m.kind === "alert" ? "--alarm" : "--orange")
+      g.beginPath()
+      if (m.kind === "alert") { g.moveTo(x - 3.5, 0); g.lineTo(x + 3.5, 0); g.lineTo(x, 6) } else { g.moveTo(x, 0); g.lineTo(x + 3.5, 3.5); g.lineTo(x, 7); g.lineTo(x - 3.5, 3.5) }
+      g.fill()
+    }
+    const say = (kind, one, more) => { const n = shown.filter((m) => m.kind === kind).length; return n ? `, ${n} ${n === 1 ? one : more}` : "" }
+    slider.title = `Event density${say("alert", "alert", "alerts")}${say("drill", "drill", "drills")}` + shown.slice(-6).reverse().map((m) => `\n${utc(m.time_s)} ${m.text}`).join("")
+  }
   const density = () => {
     const w = canvas.clientWidth || 300, h = canvas.clientHeight || 22, k = window.devicePixelRatio || 1
     canvas.width = w * k; canvas.height = h * k
     const g = canvas.getContext("2d"), bins = model.density
     g.scale(k, k); g.clearRect(0, 0, w, h)
+    marks(g, w, h)
     if (!bins.length) return
     const top = Math.max(...bins, 1)
     g.fillStyle = getComputedStyle(root).getPropertyValue("--density") || "#9fb0bb"
@@ -181,7 +195,7 @@ export function render({ model, el }) {
   resize.observe(canvas)
 
   model.on("status", status); model.on("mode", mode); model.on("moment_s", tick); model.on("speed", mode)
-  model.on("density", density); model.on("span", tick); model.on("theme", theme)
+  model.on("density", density); model.on("marks", density); model.on("span", tick); model.on("theme", theme)
   model.on("query", address); model.on("query", busy); model.on("status", busy); model.on("picture", picture); model.on("notice", notice)
   model.on("remove", () => { clearInterval(timer); clearInterval(finder); document.removeEventListener("keydown", keys); document.removeEventListener("scythe-link", link); document.removeEventListener("scythe-theme", otherTheme); resize.disconnect() })
   if (document.getElementById("picture")) theme()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 from html import escape
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -61,7 +62,7 @@ class DriftInspector(pn.viewable.Viewer):
             "unmute": styled(w.Button(label="End the muting")),
         }
         for name, button in self.buttons.items():
-            button.on_click(lambda _, name=name: self.on_answer(name) if self.on_answer else None)
+            button.on_click(partial(self._answered, name))
         self.answers = pn.Column(
             heading("Answer"), self.buttons["moment"], self.by, self.note, self.buttons["ack"], self.mute_for,
             self.buttons["mute"], self.buttons["unmute"], margin=0, sizing_mode="stretch_width", visible=False,
@@ -70,6 +71,10 @@ class DriftInspector(pn.viewable.Viewer):
 
     def __panel__(self) -> pn.viewable.Viewable:
         return self._layout
+
+    def _answered(self, name: str, _: Any) -> None:
+        if self.on_answer is not None:
+            self.on_answer(name)
 
     def describe(self, frame: DriftFrame, alert: Mapping[str, Any] | None, events: pa.Table | None) -> None:
         """Show the selected alert with the events behind it, or the selected series, or the whole."""

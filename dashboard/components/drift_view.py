@@ -61,9 +61,9 @@ class DriftView(PageView):
         self._shown: tuple[DriftFrame, Any] | None = None
         self._behind: tuple[str, pa.Table | None] = ("", None)
         self.lists.param.watch(lambda event: s.param.update(listed=event.new), "value")
-        self.multiples.on_series = lambda key: s.param.update(series=key, alert="")
+        self.multiples.on_series = self._on_series
         self.alerts.on_act = self._on_alert
-        self.clusters.on_act = lambda _, key: s.param.update(series=key, alert="")
+        self.clusters.on_act = lambda _, key: self._on_series(key)
         self.inspector.on_answer = self._answer
         self.controls.on_drill = self._drill
         self._place()
@@ -86,7 +86,7 @@ class DriftView(PageView):
             return
         self._shown = (frame, key)
         self.controls.offer([status.monitor for status in frame.monitors])
-        self.multiples.show(frame, s.monitor)
+        self.multiples.draw(frame, s.monitor)
         self.multiples.selected = s.series
         shown = self._wanted(frame.alerts)
         self.alerts.param.update(rows=alert_rows(shown), selected=s.alert, now_s=frame.moment_s)
@@ -170,6 +170,9 @@ class DriftView(PageView):
             self._behind = (alert["alert"], self.station.monitoring.events_behind(str(alert["seqs"] or "")))
         return self._behind[1]
 
+    def _on_series(self, key: str) -> None:
+        self.state.param.update(series=key, alert="")
+
     def _on_alert(self, do: str, key: str) -> None:
         self.state.param.update(alert=key, series="")
         if do == "ack":
@@ -180,7 +183,7 @@ class DriftView(PageView):
         alert = self._alert(frame) if frame is not None else None
         if alert is None:
             return
-        by, note = self.inspector.by.value.strip(), self.inspector.note.value.strip()
+        by, note = (str(widget.value or "").strip() for widget in (self.inspector.by, self.inspector.note))
         monitoring, monitor, entity = self.station.monitoring, str(alert["monitor"]), str(alert["entity"])
         if do == "moment":
             self.seek(alert["raised"].timestamp() + 1.0)

@@ -39,7 +39,7 @@ MONITORS: dict[str, Word] = {
     "intent": Word(
         "Intent", "Weighted sum of timing coherence, behavioural drift, silence pressure and kill-chain slope, 0 to 1."
     ),
-    "exchange_heat": Word("Exchange points", "Load of paths near a known internet exchange point, against its usual."),
+    "exchange": Word("Exchange points", "−log10 of the chance of such a load near a known internet exchange point."),
     "phantom": Word(
         "Phantom exchange", "Paths of three or more clusters converge where no exchange point is known."
     ),

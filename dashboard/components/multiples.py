@@ -12,15 +12,18 @@ from panel.custom import JSComponent
 
 from dashboard.components.drift_words import metric_word, monitor_word, value_text
 from dashboard.theme import ASSETS
-from engine.frames.drift_frame import ABOUT_THE_WHOLE, DriftFrame, Series
+from engine.frames.drift_frame import ABOUT_THE_WHOLE, SUMMARY, DriftFrame, Series
 from engine.monitors.board import MonitorStatus
 
-GRAPH_GROUP, CLUSTER_GROUP = "The graph and its operators", "Clusters: the one that stands out most"
+GRAPH_GROUP, CLUSTER_GROUP = "The graph and its operators", "Clusters: of each monitor the one that stands out most"
+SILENT_GROUP = "Too few events to say anything"
 
 _GROUPS = {
-    GRAPH_GROUP: "Drift gate and stability: numbers about all changes of the graph and all decisions.",
     CLUSTER_GROUP: "Of each monitor the cluster that is raised or nearest to its threshold; all are in the table.",
+    GRAPH_GROUP: "Drift gate and stability: numbers about all changes of the graph and all decisions.",
+    SILENT_GROUP: "Monitors that run and have not heard enough inside their windows. They raise nothing.",
 }
+_ORDER = list(_GROUPS)
 
 
 class Multiples(JSComponent):
@@ -51,13 +54,14 @@ class Multiples(JSComponent):
         if isinstance(key, str) and any(card["key"] == key for card in self.cards):
             self.on_series(key)
 
-    def show(self, frame: DriftFrame, monitor: str = "") -> None:
+    def draw(self, frame: DriftFrame, monitor: str = "") -> None:
         """Draw a frame, of one monitor or (empty) of all."""
         wanted = [s for s in frame.series if monitor in ("", s.monitor)]
         out = {status.monitor: status for status in frame.monitors if status.state == "failed"}
-        cards = [card(s, out.get(s.monitor)) for s in sorted(wanted, key=lambda s: s.monitor not in ABOUT_THE_WHOLE)]
+        cards = [card(s, out.get(s.monitor)) for s in wanted]
         mute = {c["monitor"] for c in cards}
         cards += [failed_card(status) for name, status in out.items() if name not in mute and monitor in ("", name)]
+        cards.sort(key=lambda c: (_ORDER.index(c["group"]), c["state"] != "failed", c["state"] != "raised"))
         self.param.update(cards=cards, span=[frame.moment_s - frame.spec.window_s, frame.moment_s])
 
 
@@ -72,16 +76,16 @@ def card(series: Series, failed: MonitorStatus | None = None) -> dict[str, Any]:
     word = metric_word(series.monitor, series.metric) if whole else monitor_word(series.monitor)
     told = series.state != "insufficient"
     state = "failed" if failed else series.state
-    others = f"{series.others_raised} of {series.others} others raised" if series.others else "the only cluster"
-    trend = f"trend {value_text(series.trend_per_h)}/h" if told and series.trend_per_h else f"n = {series.n}"
+    group = GRAPH_GROUP if whole else CLUSTER_GROUP
+    if not told and failed is None:
+        group = SILENT_GROUP
     return {
         "key": key_of(series.monitor, series.entity), "monitor": series.monitor, "state": state,
-        "group": GRAPH_GROUP if whole else CLUSTER_GROUP,
-        "group_means": _GROUPS[GRAPH_GROUP if whole else CLUSTER_GROUP],
+        "group": group, "group_means": _GROUPS[group],
         "title": word.title, "means": word.means, "badge": _badge(series, failed),
         "value": value_text(series.value, series.unit) if told else "too few events",
         "limit": f"alarm at {value_text(series.threshold)}" if math.isfinite(series.threshold) else "",
-        "note": f"{failed.error[:120]}" if failed else trend if whole else f"{series.entity} · {others}",
+        "note": failed.error[:120] if failed else _note(series, whole),
         "t": _plain(series.time_s), "v": _plain(series.values), "threshold": _or_none(series.threshold),
         "spans": spans(series), "changes": _plain(series.time_s[series.change]),
     }  # fmt: skip
@@ -103,6 +107,15 @@ def spans(series: Series) -> list[list[float]]:
     edges = np.flatnonzero(np.diff(np.concatenate([[False], series.raised, [False]]).astype(int)))
     time_s = series.time_s
     return [[float(time_s[a]), float(time_s[min(b, len(time_s) - 1)])] for a, b in edges.reshape(-1, 2)]
+
+
+def _note(series: Series, whole: bool) -> str:
+    if whole:
+        return f"trend {value_text(series.trend_per_h)}/h" if series.trend_per_h else f"n = {series.n}"
+    if series.entity == SUMMARY:
+        return "no cluster has a number"
+    others = f"{series.others_raised} of {series.others} others raised" if series.others else "the only cluster"
+    return f"{series.entity} · {others}"
 
 
 def _badge(series: Series, failed: MonitorStatus | None) -> str:

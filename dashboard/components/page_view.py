@@ -8,6 +8,7 @@ browser listens.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 import panel as pn
@@ -19,6 +20,9 @@ from dashboard.share import to_query
 from dashboard.state import PageState
 from engine.events.clock import ReplayClock
 from engine.station import Station
+
+MOST_MARKS = 200
+"""Marks in the time control, the newest."""
 
 REPLAY_STEP_MS = 250
 """A replay draws this often, ms."""
@@ -177,6 +181,7 @@ class PageView(pn.viewable.Viewer):
             changes["moment_s"] = state.moment_s
         if station.span is not None:
             changes["span"], changes["density"] = [float(v) for v in station.span], station.density
+        changes["marks"] = [asdict(mark) for mark in station.monitoring.marks.marks()[-MOST_MARKS:]]
         strip.param.update(**{k: v for k, v in changes.items() if getattr(strip, k) != v})
         if self._caption is not None:
             # What the shell of a page says over and under the picture.

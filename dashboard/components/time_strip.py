@@ -31,6 +31,7 @@ class TimeStrip(JSComponent):
     speed: Any = param.Selector(default=10, objects=list(SPEEDS), doc="Replay speed.")
     span = param.List(default=[], item_type=float, doc="First and last moment of the slider, epoch seconds.")
     density = param.List(default=[], doc="Events per bin across the span.")
+    marks = param.List(default=[], doc="Alerts and drills: time_s (epoch seconds), kind (alert or drill), text.")
     status = param.Dict(default={}, doc="State of the spine, see `engine.Station.health`.")
     query = param.String("", doc="The complete state as a query string, for the link.")
     picture = param.Dict(

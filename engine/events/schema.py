@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 SCHEMA = pa.schema(
     [
@@ -40,6 +41,9 @@ Payload keys, all optional: ``speed_m_s``, ``track_deg``, ``vertical_rate_m_s``,
 ``synthetic`` (true for invented data) and ``recorded_at`` (ISO time of the original recording of a
 replayed sample).
 """
+
+DRILL_ENDED = "drill.ended"
+"""Kind of the event with which an exercise is over; entities that begin with its entity and ``/`` leave live state."""
 
 
 def event_table(
@@ -118,3 +122,15 @@ def _float_or_null(values: Any, n: int) -> pa.Array:
     if values is None:
         return pa.nulls(n, pa.float64())
     return pa.array(np.asarray(values, dtype=np.float64), from_pandas=True)
+
+
+def ended_drills(events: pa.Table) -> tuple[str, ...]:
+    """How the entities begin that leave live state with a batch: those of exercises that ended in it.
+
+    Examples
+    --------
+    >>> ended_drills(event_table([0], DRILL_ENDED, ["drill:swarm:1"], "doc"))
+    ('drill:swarm:1/',)
+    """
+    ended = events.filter(pc.equal(events["kind"], DRILL_ENDED))
+    return tuple(f"{run}/" for run in ended["entity"].to_pylist())

@@ -18,7 +18,7 @@ from engine.monitors.alerts import AlertBoard
 from engine.monitors.board import MonitorBoard, MonitorStatus
 
 SUMMARY = "raised"
-"""Name under which a monitor of clusters tells how many of them are raised; it has no series of its own."""
+"""Name under which a monitor of clusters tells how many of them are raised; shown where no cluster has a number."""
 
 ABOUT_THE_WHOLE = ("gate", "stability")
 """Monitors whose results are metrics of the whole graph: one series each. The others have one per cluster."""
@@ -107,7 +107,7 @@ class DriftFrame:
     seq : int
         Last event folded.
     series : tuple of Series
-        Every metric of the whole graph, and of each monitor of clusters the one that stands out most.
+        Every metric of the whole graph, and of each monitor of clusters the one that stands out most, or its summary.
     alerts : DataFrame
         Newest first, columns `engine.monitors.alerts.COLUMNS`.
     clusters : DataFrame
@@ -187,6 +187,8 @@ def compute_drift_frame(
         raised = int((rows["state"] == "raised").sum())
         top = rows.iloc[0].to_dict()
         series.append(_series(monitors, top, start_s, raised - int(top["state"] == "raised"), len(rows) - 1))
+    silent = latest[~whole & (latest["entity"] == SUMMARY) & ~latest["monitor"].isin(of_clusters["monitor"])]
+    series += [_series(monitors, row, start_s) for row in silent.to_dict("records")]
     return DriftFrame(
         spec, moment_s, seq, tuple(s for s in series if len(s.time_s)), alerts.table(moment_s),
         _clusters(monitors, of_clusters, start_s), tuple(monitors.monitors()), _places(of_clusters),

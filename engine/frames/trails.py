@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from engine.events.schema import ended_drills
 from engine.geo import web_mercator
 from engine.rf.tracks import MAX_EMITTERS, positions
 
@@ -26,7 +27,7 @@ MAX_GAP_S = 120.0
 
 @numba.njit(cache=True, nogil=True)
 def _join(last: np.ndarray, slot: np.ndarray, x: np.ndarray, y: np.ndarray, t: np.ndarray, out: np.ndarray) -> int:
-    """Join each fix to the emitter's previous one; writes (x0, y0, x1, y1, t) rows, returns how many."""
+    """Join each fix to the emitter's previous one; writes (x0, y0, x1, y1, t, slot) rows, returns how many."""
     n = 0
     half_world = 20_037_508.0
     for i in range(slot.shape[0]):
@@ -35,6 +36,7 @@ def _join(last: np.ndarray, slot: np.ndarray, x: np.ndarray, y: np.ndarray, t: n
         # A step of half the world is a crossing of the antimeridian, not a flight across the map.
         if 0.0 < gap <= MAX_GAP_S and abs(x[i] - last[s, 0]) < half_world:
             out[n, 0], out[n, 1], out[n, 2], out[n, 3], out[n, 4] = last[s, 0], last[s, 1], x[i], y[i], t[i]
+            out[n, 5] = s
             n += 1
         if not gap <= 0.0:
             last[s, 0], last[s, 1], last[s, 2] = x[i], y[i], t[i]
@@ -57,7 +59,7 @@ class TrailFold:
         self._lock = threading.Lock()
         self._slots: dict[str, int] = {}
         self._last = np.full((64, 3), np.nan)
-        self._rows = np.empty((4096, 5))
+        self._rows = np.empty((4096, 6))
         self._n = 0
         self.max_segments = max_segments
         self.dropped = 0
@@ -65,13 +67,17 @@ class TrailFold:
     def apply(self, events: pa.Table) -> None:
         """Fold one event batch (schema `engine.events.SCHEMA`, in log order)."""
         fixes = positions(events)
-        if not fixes.num_rows:
-            return
+        if fixes.num_rows:
+            self._fold(fixes)
+        for prefix in ended_drills(events):
+            self._forget(prefix)
+
+    def _fold(self, fixes: pa.Table) -> None:
         entity = fixes["entity"].combine_chunks().dictionary_encode()
         codes = entity.indices.to_numpy(zero_copy_only=False)
         x, y = web_mercator(fixes["lat"].to_numpy(), fixes["lon"].to_numpy())
         t = fixes["time"].cast(pa.int64()).to_numpy() * 1e-6
-        out = np.empty((len(t), 5))
+        out = np.empty((len(t), 6))
         with self._lock:
             slots = self._slots_for(entity.dictionary.to_pylist())
             n = _join(self._last, slots[codes], x, y, t, out)
@@ -81,12 +87,22 @@ class TrailFold:
         """Segments that end in (start_s, end_s], rows of (x0, y0, x1, y1, t): metres and epoch seconds."""
         with self._lock:
             rows = self._rows[: self._n]
-            return rows[(rows[:, 4] > start_s) & (rows[:, 4] <= end_s)]
+            return rows[(rows[:, 4] > start_s) & (rows[:, 4] <= end_s), :5]
+
+    def _forget(self, prefix: str) -> None:
+        """Drop the segments of all emitters whose identities begin so."""
+        with self._lock:
+            gone = [slot for name, slot in self._slots.items() if name.startswith(prefix)]
+            kept = self._rows[: self._n][~np.isin(self._rows[: self._n, 5], gone)]
+            self._rows[: len(kept)] = kept
+            self._n = len(kept)
+            self._last[gone] = np.nan
 
     def _slots_for(self, ids: list[str]) -> np.ndarray:
         if len(self._slots) > MAX_EMITTERS:
             # Forgetting where all were last costs each of them one segment, once in twenty thousand identities.
             self._slots.clear()
+            self._rows[: self._n, 5] = -1.0
             self._last.fill(np.nan)
         for name in ids:
             self._slots.setdefault(name, len(self._slots))
@@ -106,7 +122,7 @@ class TrailFold:
                 rows = rows[-self.max_segments :]
         need = self._n + len(rows)
         if need > len(self._rows):
-            grown = np.empty((min(max(need, 2 * len(self._rows)), max(need, self.max_segments)), 5))
+            grown = np.empty((min(max(need, 2 * len(self._rows)), max(need, self.max_segments)), 6))
             grown[: self._n] = self._rows[: self._n]
             self._rows = grown
         self._rows[self._n : need] = rows

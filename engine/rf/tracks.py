@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from engine.events.payload import payload_columns
-from engine.events.schema import FIX
+from engine.events.schema import FIX, ended_drills
 from engine.rf.emitters import kind_defaults
 
 DEFAULT_HISTORY = 5
@@ -192,6 +192,9 @@ class TrackFold:
             fixes = positions(events)
             if fixes.num_rows:
                 self._fold_fixes(fixes)
+            over = ended_drills(events)
+            if over:
+                self._keep(np.array([not info["id"].startswith(over) for info in self._info], dtype=np.bool_))
             self.folded += events.num_rows
             self.seq = max(self.seq, last_seq or 0)
 
@@ -262,7 +265,12 @@ class TrackFold:
 
     def _forget(self, n: int) -> None:
         total = len(self._info)
-        keep = np.sort(np.argsort(self._ring[:total, -1, TIME], kind="stable")[n:])
+        self._keep(np.sort(np.argsort(self._ring[:total, -1, TIME], kind="stable")[n:]))
+        self.forgotten += n
+
+    def _keep(self, which: np.ndarray) -> None:
+        """Keep these emitters (their places, or a flag for each) and drop the others."""
+        keep = np.flatnonzero(which) if which.dtype == np.bool_ else which
         self._ring[: len(keep)] = self._ring[keep]
         self._ring[len(keep) :] = np.nan
         self._count[: len(keep)] = self._count[keep]
@@ -271,7 +279,6 @@ class TrackFold:
         self._heard_s[len(keep) :] = -np.inf
         self._info = [self._info[i] for i in keep]
         self._slots = {info["id"]: i for i, info in enumerate(self._info)}
-        self.forgotten += n
 
 
 def _last_rows(codes: np.ndarray, n_codes: int, wanted: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.events.schema import FIX, event_table
+from engine.events.schema import DRILL_ENDED, FIX, event_table
 from engine.frames.trails import MAX_GAP_S, TrailFold, trail_raster
 from engine.geo import web_mercator
 
@@ -74,3 +74,14 @@ def test_any_number_of_identities_is_no_burden(monkeypatch):
     assert len(fold._slots) <= 60
     fold.apply(fixes("zz", [100, 101], [47.0, 47.1], [8.0, 8.0]))
     assert len(fold.segments(-1, 200)) == 1
+
+
+def test_an_exercise_that_ended_leaves_no_trail():
+    fold = TrailFold()
+    ids, at = ["drill:x:1/a", "b"] * 2, [0, 0, 5_000_000, 5_000_000]
+    fold.apply(event_table(at, FIX, ids, "test", lat=[47.0, 46.0, 47.1, 46.1], lon=[8.0, 7.0, 8.1, 7.1]))
+    alone = TrailFold()
+    alone.apply(event_table([0, 5_000_000], FIX, ["b", "b"], "test", lat=[46.0, 46.1], lon=[7.0, 7.1]))
+    assert len(fold.segments(0.0, 10.0)) == 2
+    fold.apply(event_table([6_000_000], DRILL_ENDED, ["drill:x:1"], "test"))
+    assert np.array_equal(fold.segments(0.0, 10.0), alone.segments(0.0, 10.0))

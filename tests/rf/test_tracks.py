@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.events.log import EventLog
-from engine.events.schema import FIX, empty_events, event_table
+from engine.events.schema import DRILL_ENDED, FIX, empty_events, event_table
 from engine.ingest.tracks_read import read_tracks
 from engine.rf.field import power_field
 from engine.rf.forecast import forecast
@@ -347,3 +347,17 @@ def test_positions_that_a_real_feed_repeats_are_left_out(real_data):
         ring = tracks.ring[i, -tracks.count[i] :, [LAT, LON]].T
         expected = raw[~frozen & (raw["id"] == name)].tail(5)
         np.testing.assert_array_equal(ring, expected[["lat", "lon"]].to_numpy())
+
+
+def test_an_exercise_that_ended_leaves_no_emitter_and_the_others_as_they_were():
+    mine, others = TrackFold(), TrackFold()
+    real = event_table([0, 1_000_000], FIX, ["a", "a"], "test", lat=[47.0, 47.1], lon=[8.0, 8.0])
+    drill = event_table([500_000], FIX, ["drill:x:1/e0"], "test", lat=[46.0], lon=[7.0])
+    for fold in (mine, others):
+        fold.apply(real)
+    mine.apply(drill)
+    assert len(mine.snapshot(1.0)) == 2
+    mine.apply(event_table([1_000_000], DRILL_ENDED, ["drill:x:1"], "test"))
+    left, expected = mine.snapshot(1.0), others.snapshot(1.0)
+    assert left.table["id"].tolist() == ["a"]
+    np.testing.assert_array_equal(left.ring, expected.ring)
