@@ -1,22 +1,26 @@
-"""The feed that a station starts with: a recorded sample, an invented air picture, or a file of one's own.
+"""What a station plays: recorded samples, invented pictures, or files of one's own, several at once.
 
 A sample is looked for beside the project, in the cache, and at its origin; where it cannot be had, a
-seeded synthetic picture takes its place and says so.
+seeded synthetic one takes its place and says so.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import logging
 import tempfile
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 
 from engine.config import Settings
 from engine.events.log import EventLog
+from engine.ingest.eve_tail import EvePosition, EveTail
+from engine.ingest.file_kind import file_kind
+from engine.ingest.network_replay import SILENCE_S, NetworkReplay, busiest_us
+from engine.ingest.pcap_replay import PcapReplay
 from engine.ingest.protocol import CaptureEngine
 from engine.ingest.rejects import Rejects
 from engine.ingest.tracks_read import read_tracks
@@ -30,54 +34,136 @@ SAMPLE = "tracks/switzerland.json.gz"
 SAMPLE_WINDOW = ("2018-08-01T09:00:00Z", "2018-08-01T13:00:00Z")
 """Its busiest four hours; they are played in a loop."""
 
+NETWORK_SAMPLE = "net/eve-2.json"
+"""The network sample: what Suricata said of an infected machine and what it talked to."""
 
-SILENCE_S = 600.0
-"""A recording that says nothing for longer than this is taken apart there, s."""
+WORDS = ("air", "network", "sample", "synthetic", "none")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Feed:
-    """What a station plays: the source, how the page names it, and whether it is invented."""
+    """What a station plays: the sources, how the page names them, and whether any of it is invented."""
 
-    source: CaptureEngine | None
+    sources: tuple[CaptureEngine, ...]
     label: str
     synthetic: bool
 
+    @property
+    def source(self) -> CaptureEngine | None:
+        """The first source, if there is one."""
+        return self.sources[0] if self.sources else None
+
 
 def open_feed(settings: Settings, log: EventLog) -> Feed:
-    """The feed named by `settings.feed`.
+    """The feed named by `settings.feed`: words and files, separated by commas.
+
+    ``sample`` is ``air,network``; ``synthetic`` an invented one of each. A file is played as if it happened now,
+    over and over; ``once:FILE`` takes it in at its own times, as fast as it goes; ``tail:FILE`` follows an EVE file.
 
     Raises
     ------
     FileNotFoundError
-        When it is a path and no file is there.
+        When a file is not there.
     ValueError
-        When the file holds no position.
+        When a word is unknown or a file holds nothing that can be played.
     """
-    if settings.feed == "none":
-        return Feed(None, "no feed: waiting for events", False)
-    if settings.feed == "sample":
-        return _sample(settings, log)
-    if settings.feed == "synthetic":
-        return _synthetic(settings, log)
-    path = Path(settings.feed)
+    whole = settings.feed.strip()
+    # A file may have a comma in its name.
+    wishes = [whole] if Path(whole).is_file() else [wish.strip() for wish in whole.split(",") if wish.strip()]
+    feeds: list[Feed] = []
+    for wish in wishes:
+        feeds += _opened(wish, settings, log)
+    if not feeds:
+        return Feed((), "no feed: waiting for events", False)
+    sources = tuple(source for feed in feeds for source in feed.sources)
+    names = [source.name for source in sources]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(
+            f"FEED is {settings.feed!r}: it names {', '.join(twice)} twice; each source needs its own name"
+        )
+    return Feed(sources, " · ".join(feed.label for feed in feeds), any(feed.synthetic for feed in feeds))
+
+
+def _opened(wish: str, settings: Settings, log: EventLog) -> list[Feed]:
+    if wish == "none":
+        return []
+    if wish == "sample":
+        return [_air(settings, log), _network(settings, log)]
+    if wish == "air":
+        return [_air(settings, log)]
+    if wish == "network":
+        return [_network(settings, log)]
+    if wish == "synthetic":
+        return [_synthetic_air(settings, log), _synthetic_network(settings, log)]
+    how, _, name = wish.partition(":") if wish.startswith(("once:", "tail:")) else ("", "", wish)
+    path = Path(name)
+    if how == "tail":
+        return [
+            Feed(
+                (EveTail(path.stem, path, position=_tail_position(settings, path.stem)),),
+                f"{path.name}, followed",
+                False,
+            )
+        ]
     if not path.is_file():
         raise FileNotFoundError(
-            f"FEED is {settings.feed!r}: no such file; use sample, synthetic, none or a tracks file"
+            f"FEED is {wish!r}: no such file; use {', '.join(WORDS)}, a file of tracks, EVE or packets, "
+            "once:FILE or tail:FILE"
         )
+    return [_once(path, log) if how == "once" else _file(path, wish, settings, log)]
+
+
+def remember(feed: Feed, settings: Settings) -> None:
+    """Note how far followed files have been taken in, so that a later start goes on from there."""
+    for source in feed.sources:
+        if isinstance(source, EveTail) and source.position is not None and str(settings.data_dir) != ":memory:":
+            path = _position_path(settings, source.name)
+            part = path.with_suffix(".part")
+            part.write_text(json.dumps(dataclasses.asdict(source.position)), encoding="utf-8")
+            part.replace(path)
+
+
+def _tail_position(settings: Settings, name: str) -> EvePosition | None:
+    try:
+        return EvePosition(**json.loads(_position_path(settings, name).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _position_path(settings: Settings, name: str) -> Path:
+    return settings.data_dir / f"tail-{name}.json"
+
+
+def _file(path: Path, wish: str, settings: Settings, log: EventLog) -> Feed:
+    if file_kind(path) != "tracks":
+        return Feed((_network_loop(path.stem, path, settings, log),), f"{path.name}, replayed as if now", False)
     events, rejects = read_tracks(path)
     if not events.num_rows:
         reasons = ", ".join(f"{count} {reason}" for reason, count in rejects.counts.items()) or "it is empty"
-        raise ValueError(f"FEED is {settings.feed!r}: no usable position in it ({reasons}); see docs/engine-ingest.md")
+        raise ValueError(f"FEED is {wish!r}: no usable position in it ({reasons}); see docs/engine-ingest.md")
     window = busiest_stretch(events)
     source = _looped(path.stem, events, window, settings, log, rejects)
-    return Feed(source, f"{path.name}, {window[0]} to {window[1]}, replayed as if now", False)
+    return Feed((source,), f"{path.name}, {window[0]} to {window[1]}, replayed as if now", False)
+
+
+def _once(path: Path, log: EventLog) -> Feed:
+    """A file taken in at its own times; not again after a restart."""
+    if log.last_time(path.stem) is not None:
+        return Feed((), f"{path.name}: in the log already", False)
+    kind = file_kind(path)
+    source: CaptureEngine
+    if kind == "eve":
+        source = EveTail(path.stem, path, follow=False)
+    elif kind == "pcap":
+        source = PcapReplay(path.stem, path)
+    else:
+        source = TrackReplay(path.stem, path, speed=float("inf"))
+    return Feed((source,), f"{path.name}, at its own times", False)
 
 
 def busiest_stretch(events: pa.Table, silence_s: float = SILENCE_S) -> tuple[str, str]:
     """Start and end (ISO, end excluded) of the stretch of a recording with most fixes between two long silences.
-
-    A recording of several days with hours of nothing between would, played by the clock, show nothing for hours.
 
     Examples
     --------
@@ -87,32 +173,43 @@ def busiest_stretch(events: pa.Table, silence_s: float = SILENCE_S) -> tuple[str
     >>> busiest_stretch(events)
     ('1970-01-01T02:00:00+00:00', '1970-01-01T02:00:04+00:00')
     """
-    time_us = np.sort(events["time"].cast(pa.int64()).to_numpy())
-    starts = np.concatenate([[0], np.flatnonzero(np.diff(time_us) > silence_s * 1e6) + 1])
-    ends = np.concatenate([starts[1:], [len(time_us)]])
-    longest = int(np.argmax(ends - starts))
-    first, last = time_us[starts[longest]], time_us[ends[longest] - 1]
-    return _iso(first), _iso(last + 1_000_000)
+    first, end = busiest_us(events["time"].cast(pa.int64()).to_numpy(), silence_s)
+    return _iso(first), _iso(end)
 
 
 def _iso(time_us: int) -> str:
     return datetime.fromtimestamp(time_us * 1e-6, UTC).isoformat(timespec="seconds")
 
 
-def _sample(settings: Settings, log: EventLog) -> Feed:
+def _located(name: str) -> Path | None:
+    """A registered data set, or None, with the reason told, where it is not to be had."""
     from data.loader import DataUnavailable, locate
 
     try:
-        path = locate(SAMPLE)
+        return locate(name)
     except (DataUnavailable, OSError) as missing:
-        logger.warning("the recorded sample is not to be had (%s); a synthetic air picture is played instead", missing)
-        return _synthetic(settings, log)
+        logger.warning("%s is not to be had (%s); an invented one is played instead", name, missing)
+        return None
+
+
+def _air(settings: Settings, log: EventLog) -> Feed:
+    path = _located(SAMPLE)
+    if path is None:
+        return _synthetic_air(settings, log)
     events, rejects = read_tracks(path)
     source = _looped("switzerland-2018", events, SAMPLE_WINDOW, settings, log, rejects)
-    return Feed(source, "Recorded 2018-08-01 over Switzerland (OpenSky Network), replayed as if now", False)
+    return Feed((source,), "Recorded 2018-08-01 over Switzerland (OpenSky Network), replayed as if now", False)
 
 
-def _synthetic(settings: Settings, log: EventLog) -> Feed:
+def _network(settings: Settings, log: EventLog) -> Feed:
+    path = _located(NETWORK_SAMPLE)
+    if path is None:
+        return _synthetic_network(settings, log)
+    source = _network_loop("suricata-2022", path, settings, log)
+    return Feed((source,), "Recorded 2022-02-08 by Suricata (SuricataLog), replayed as if now", False)
+
+
+def _synthetic_air(settings: Settings, log: EventLog) -> Feed:
     from data.synthetic import air_picture, write_json
 
     with tempfile.TemporaryDirectory() as folder:
@@ -120,7 +217,19 @@ def _synthetic(settings: Settings, log: EventLog) -> Feed:
         write_json(air_picture(seed=1, n=60, duration_s=3600.0, step_s=5.0), path)
         events, rejects = read_tracks(path)
     source = _looped("synthetic", events, None, settings, log, rejects)
-    return Feed(source, "SYNTHETIC air picture: invented aircraft, nothing here is real", True)
+    return Feed((source,), "SYNTHETIC air picture: invented aircraft, nothing here is real", True)
+
+
+def _synthetic_network(settings: Settings, log: EventLog) -> Feed:
+    from data.synthetic_network import network_activity
+
+    lines = "".join(json.dumps(record) + "\n" for record in network_activity(seed=1))
+    source = _network_loop("synthetic-network", lines.encode(), settings, log)
+    return Feed((source,), "SYNTHETIC network: invented hosts, nothing here is real", True)
+
+
+def _network_loop(name: str, recording: Path | bytes, settings: Settings, log: EventLog) -> NetworkReplay:
+    return NetworkReplay(name, recording, backfill_s=settings.backfill_s, since=log.last_time(name))
 
 
 def _looped(

@@ -95,10 +95,14 @@ class GraphHistory:
 
     # -- saving -------------------------------------------------------------------------------------
 
-    def offer(self, fold: GraphFold, *, wait: bool = False) -> None:
-        """Save a fold if it is time to; written beside, unless `wait`. Call it where no batch is in hand."""
-        if fold.seq - self._last_saved < self.every_events or (self._writer is not None and self._writer.is_alive()):
+    def offer(self, fold: GraphFold, *, after: int | None = None, wait: bool = False) -> None:
+        """Save a fold if so many events came since the last; written beside, unless `wait`."""
+        if fold.seq - self._last_saved < (self.every_events if after is None else after):
             return
+        if self._writer is not None and self._writer.is_alive():
+            if not wait:
+                return
+            self._writer.join()
         self._last_saved = fold.seq
         tables, facts = fold.saved()
         self._writer = threading.Thread(target=self._save, args=(tables, facts), name="graph-saver", daemon=True)

@@ -13,7 +13,6 @@ import os
 import threading
 import time
 import uuid
-from collections import deque
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -30,17 +29,23 @@ from engine.events.follower import Follower
 from engine.events.log import EventLog
 from engine.events.queue import BoundedQueue
 from engine.events.schema import FIX
-from engine.feeds import Feed, open_feed
+from engine.feeds import Feed, open_feed, remember
 from engine.frames.board import FrameBoard
 from engine.frames.field_frame import FieldFrame, carried, compute_field_frame
 from engine.frames.spec import FieldSpec
 from engine.frames.trails import TrailFold
+from engine.graph_live import GraphLive
+from engine.health import HealthTeller
+from engine.hypergraph.graph_fold import GraphFold
+from engine.hypergraph.graph_snapshot import GraphSnapshot
 from engine.ingest.protocol import CaptureEngine
+from engine.log_writer import LogWriter
 from engine.monitoring import Monitoring
 from engine.rf.field import power_field
 from engine.rf.forecast import WINDOW_FIXES
 from engine.rf.grid import Grid
 from engine.rf.tracks import HISTORY_S, TrackFold, Tracks
+from engine.upload import Progress, UploadResult, ingest_file
 from engine.warm import warm_kernels
 
 if TYPE_CHECKING:
@@ -50,14 +55,8 @@ logger = logging.getLogger(__name__)
 
 P = TypeVar("P")
 
-WRITE_BATCH_EVENTS = 2_000
-"""Events written to the log in one transaction at most."""
-
 PULSE_S = 1.0
 """Health is told at least this often, s."""
-
-WRITE_RETRY_S = 1.0
-"""Wait before a batch is offered to the log again, s."""
 
 FOLD_WINDOW_S = HISTORY_S + 60.0
 """How far back of a past moment the fold starts, s: longer than the fixes shown, so that repeats are known as such."""
@@ -68,8 +67,11 @@ LIVE_TRAIL_S = 7_200.0
 FIRST_PICTURE_S = 5.0
 """How long the start waits for the first emitters of a source, s."""
 
-DENSITY_BINS = 240
-"""Bins of the event density behind the time slider."""
+CATCH_UP_S = 1.0
+"""How long the start waits for the graph to catch up with the log, s; it goes on beside."""
+
+PUBLISH_TIMEOUT_S = 5.0
+"""How long `publish` waits for room in the queue, s."""
 
 
 class Station:
@@ -82,7 +84,7 @@ class Station:
     redis_url : str, optional
         A running Redis or Valkey; None starts an embedded one. Default from ``REDIS_URL``.
     feed : str, optional
-        ``sample``, ``synthetic``, ``none`` or the path of a tracks file. Default from ``FEED``.
+        What to play; see `engine.feeds.open_feed`. Default from ``FEED``.
     settings : Settings, optional
         All settings at once; the arguments above override it.
 
@@ -117,18 +119,13 @@ class Station:
         self.queue = BoundedQueue()
         self.board: FrameBoard[FieldSpec, FieldFrame] = FrameBoard(self._compute)
         self.board.on_tick = self._on_tick
-        self.health: dict[str, Any] = {"phase": self.phase}
-        self.density: list[int] = []
-        self.span: tuple[float, float] | None = None
-        self._rates: deque[tuple[float, int]] = deque(maxlen=11)
+        self.teller = HealthTeller(self)
+        self._opening = threading.Lock()
         self._stopping = threading.Event()
-        self._telling = threading.Lock()
         self._pulse: threading.Thread | None = None
-        self._writer: threading.Thread | None = None
+        self._writer: LogWriter | None = None
         self._opened: list[tuple[Any, str]] = []
         self._hunts: HuntDesk | None = None
-        self._density_due = 0.0
-        self.write_errors = 0
 
     # -- life -----------------------------------------------------------------------------------
 
@@ -151,12 +148,14 @@ class Station:
             self.follower.add(self.trails_fold)
             self.monitoring = self._open(Monitoring(self.log, self.queue, self.bus, self.instance), "stop")
             self.monitoring.start(self.follower, recent, time.time())
+            self.graph_live = self._open(GraphLive(self.log, self._graph_folder()), "stop")
             self.follower.start()
-            self._writer = threading.Thread(target=self._write, name="log-writer", daemon=True)
-            self._writer.start()
+            self.graph_live.follow(self.follower)
+            self._writer = LogWriter(self.queue, self.log, self.bus)
             self.feed = open_feed(self.settings, self.log)
-            if self.feed.source is not None:
-                self.add_source(self.feed.source)
+            self.graph_live.wait(CATCH_UP_S)
+            for source in self.feed.sources:
+                self.add_source(source)
             self.board.start()
             self._pulse = threading.Thread(target=self._beat, name="pulse", daemon=True)
             self._pulse.start()
@@ -174,9 +173,11 @@ class Station:
         self.phase = "draining"
         for source in self.sources:
             source.stop()
+        if self.feed is not None:
+            remember(self.feed, self.settings)
         self._stopping.set()
         if self._writer is not None:
-            self._writer.join(timeout=10.0)
+            self._writer.stop()
         if self._pulse is not None:
             self._pulse.join(timeout=5.0)
         self.board.stop()
@@ -241,6 +242,56 @@ class Station:
         fold.apply(self.log.between(_utc(start_s), _utc(end_s), kinds=[FIX]))
         return fold.segments(start_s, end_s)
 
+    def graph(self, moment_s: float | None = None) -> GraphSnapshot:
+        """The hypergraph now (None), or as of a past moment (epoch s), by the same fold; shared by all who ask."""
+        return self.graph_live.snapshot(moment_s)
+
+    def publish(self, events: pa.Table) -> int:
+        """Put events of the station's own (of monitors, drills, promotions) through the ordinary queue.
+
+        Returns
+        -------
+        int
+            How many found room within `PUBLISH_TIMEOUT_S`; less than all only when the log cannot keep up.
+        """
+        return self.queue.put(events, PUBLISH_TIMEOUT_S)
+
+    def upload(self, file: str | Path | bytes, name: str, progress: Progress | None = None,
+               cancel: threading.Event | None = None) -> UploadResult:  # fmt: skip
+        """Take in a file that someone handed over; see `engine.upload.ingest_file`."""
+        return ingest_file(file, name, self.queue, progress=progress, cancel=cancel)
+
+    @property
+    def health(self) -> dict[str, Any]:
+        """How it is; told anew every second."""
+        return self.teller.health
+
+    @property
+    def span(self) -> tuple[float, float] | None:
+        """First and last moment of the time slider, epoch s."""
+        return self.teller.span
+
+    @property
+    def density(self) -> list[int]:
+        """How many events lie in each part of the span."""
+        return self.teller.density
+
+    @property
+    def newest_s(self) -> float | None:
+        """Time of the newest fix, epoch s; None before the first."""
+        newest = self.tracks_fold.newest_s
+        return newest if newest > 0 else None
+
+    @property
+    def write_errors(self) -> int:
+        """Batches that could not be written to the log."""
+        return self._writer.errors if self._writer is not None else 0
+
+    @property
+    def graph_fold(self) -> GraphFold:
+        """The live fold behind `graph`."""
+        return self.graph_live.fold
+
     def history(self, entity: str, start_s: float, end_s: float) -> pa.Table:
         """Events of one entity in (start_s, end_s], in log order."""
         return self.log.between(_utc(start_s), _utc(end_s), entities=[entity])
@@ -248,7 +299,7 @@ class Station:
     @property
     def hunts(self) -> HuntDesk:
         """Hunts and runs in ``DATA_DIR/runs``; opened when first asked for, closed with the station."""
-        with self._telling:
+        with self._opening:
             if self._hunts is None:
                 from engine.hunts import HuntDesk
 
@@ -264,6 +315,9 @@ class Station:
         self.settings.data_dir.mkdir(parents=True, exist_ok=True)
         return EventLog(self.settings.data_dir / "events.duckdb")
 
+    def _graph_folder(self) -> Path | None:
+        return None if str(self.settings.data_dir) == ":memory:" else self.settings.data_dir / "graph"
+
     def _catch_up(self) -> pa.Table | None:
         """Fold what the log holds of the recent past, so that a restart shows what was known; None if it is empty."""
         last = self.log.last_time()
@@ -274,35 +328,6 @@ class Station:
         self.trails_fold.apply(recent)
         self.tracks_fold.apply(recent)
         return recent
-
-    def _write(self) -> None:
-        while True:
-            batch = self.queue.get(timeout_s=0.2, max_events=WRITE_BATCH_EVENTS)
-            if batch is None or not batch.num_rows:
-                if self._stopping.is_set():
-                    return
-                continue
-            committed = self._commit(batch)
-            if committed is not None:
-                self.bus.publish_events(committed)
-
-    def _commit(self, batch: pa.Table) -> pa.Table | None:
-        """Write a batch, again and again if the disk will not have it: meanwhile the queue fills and sources wait.
-
-        A batch that is itself wrong, which no source should emit, is given up and counted.
-        """
-        while True:
-            try:
-                return self.log.commit(batch)
-            except ValueError:
-                self.write_errors += 1
-                logger.exception("%d events are not fit for the log and are given up", batch.num_rows)
-                return None
-            except Exception:
-                self.write_errors += 1
-                logger.exception("%d events could not be written; trying again", batch.num_rows)
-                if self._stopping.wait(WRITE_RETRY_S):
-                    return None
 
     def _compute(self, spec: FieldSpec, moment_s: float) -> FieldFrame:
         live = spec.moment_s is None
@@ -315,89 +340,19 @@ class Station:
         """Tell how things are even while a frame takes long: a slow picture is no dead server."""
         while not self._stopping.wait(PULSE_S):
             now_s = time.time()
+            if self.feed is not None:
+                remember(self.feed, self.settings)
             if now_s - self.board.last_tick_s > 2.0 * PULSE_S:
                 self._on_tick(now_s)
                 self.board.wake_all()
 
     def _on_tick(self, moment_s: float) -> None:
-        with self._telling:
-            self._tell(moment_s)
+        self.teller.tell(moment_s)
         self.monitoring.beat(moment_s)
-
-    def _tell(self, moment_s: float) -> None:
-        self.health = self._health(moment_s)
-        if moment_s >= self._density_due:
-            self._density_due = moment_s + 5.0
-            bounds = self.log.bounds()
-            if bounds is not None:
-                # The slider reaches from the first event, or a day ago, to now.
-                start = min(max(bounds[0].timestamp(), moment_s - 86_400.0), moment_s - 1.0)
-                self.span = (start, moment_s)
-                self.density = self.log.histogram(_utc(start), _utc(moment_s), DENSITY_BINS).tolist()
-        elif self.span is not None:
-            self.span = (self.span[0], moment_s)
-        self.bus.publish_status({"instance": self.instance, "phase": self.phase, **_plain(self.health)})
-
-    def _health(self, moment_s: float) -> dict[str, Any]:
-        follower, queue = self.follower.stats(), self.queue.stats()
-        folded = int(self.tracks_fold.folded)
-        self._rates.append((moment_s, folded))
-        (t0, n0), (t1, n1) = self._rates[0], self._rates[-1]
-        rejected: dict[str, int] = {}
-        source_state = ""
-        for source in self.sources:
-            stats = source.stats()
-            for reason, count in stats.rejected.items():
-                rejected[reason] = rejected.get(reason, 0) + count
-            if stats.state in ("finished", "failed"):
-                source_state = f"source {source.name} {stats.state}" + (
-                    f": {stats.last_error}" if stats.last_error else ""
-                )
-        return {
-            "phase": self.phase,
-            "server_s": moment_s,
-            "newest_s": self._newest_s(),
-            "seq": int(self.follower.cursor),
-            "events_per_s": (n1 - n0) / (t1 - t0) if t1 > t0 else 0.0,
-            "queue_fill": queue.fill,
-            "queue_above": bool(queue.above_watermark),
-            "drops": dict(queue.drops),
-            "rejected": rejected,
-            "mode": follower.mode,
-            "write_errors": self.write_errors,
-            "source_state": source_state,
-            "label": self.feed.label if self.feed else "",
-            "synthetic": bool(self.feed and self.feed.synthetic),
-            **self._bus_health(),
-        }
-
-    def _newest_s(self) -> float | None:
-        newest = self.tracks_fold.newest_s
-        return newest if newest > 0 else None
-
-    def _bus_health(self) -> dict[str, Any]:
-        """Whether both sides of the bus are connected; if not, since when and what is being done."""
-        state = self.bus.state
-        links = [link for link in (state.publishing, state.subscribing) if link is not None]
-        lost = [link for link in links if not link.connected]
-        if not lost:
-            return {"bus_ok": True, "bus_lost_s": None, "bus_doing": ""}
-        first = min(lost, key=lambda link: link.since_s)
-        wait = first.next_retry_in_s
-        retry = "trying now" if wait is None else f"next try in {wait:.0f} s"
-        return {
-            "bus_ok": False,
-            "bus_lost_s": first.since_s,
-            "bus_doing": f"reading the log directly · try {first.attempt + 1}, {retry}",
-        }
 
 
 def _utc(moment_s: float) -> pd.Timestamp:
     return pd.Timestamp(moment_s, unit="s", tz="UTC")
-
-
-def _plain(health: dict[str, Any]) -> dict[str, Any]:
-    return {key: health[key] for key in ("server_s", "newest_s", "seq", "events_per_s", "queue_fill")}
 
 
 def _grid_around(emitters: pd.DataFrame) -> Grid:

@@ -40,8 +40,8 @@ class NetworkReplay(RecordedReplay):
     ----------
     name : str
         Name of the source.
-    path : path
-        Suricata EVE or a capture, plain, gzip or bzip2.
+    recording : path or bytes
+        Suricata EVE or a capture, plain, gzip or bzip2; or what is in one.
     backfill_s : float
         How much past to emit at the start, s.
     since : time, optional
@@ -58,20 +58,22 @@ class NetworkReplay(RecordedReplay):
     def __init__(
         self,
         name: str,
-        path: str | Path,
+        recording: str | Path | bytes,
         *,
         backfill_s: float = 1800.0,
         since: TimeLike | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__(name, loop=True, backfill_s=backfill_s, since=since, clock=clock, as_if_now=True)
-        self._path = Path(path)
+        self._recording: str | Path | bytes | None = recording
 
     def _prepared(self) -> Schedule:
-        kind = file_kind(self._path)
+        recording = self._recording
+        assert recording is not None
+        kind = file_kind(recording)
         if kind == "tracks":
-            raise ValueError(f"{self._path} is neither EVE nor a capture")
-        events, self._rejects = (read_eve if kind == "eve" else read_pcap)(self._path, source=self.name)
+            raise ValueError(f"source {self.name!r} is neither EVE nor a capture")
+        events, self._rejects = (read_eve if kind == "eve" else read_pcap)(recording, source=self.name)
         left_out = pc.is_in(events["kind"], pa.array([*LEFT_OUT, FIX]))
         events = events.filter(pc.invert(left_out))
         if not events.num_rows:
@@ -81,6 +83,7 @@ class NetworkReplay(RecordedReplay):
         payload = pc.replace_substring_regex(events["payload"], _OWN_TIMES, "")
         payload = pc.replace_substring_regex(payload, r",\s*\}$", "}")
         events = events.set_column(at, events.schema.field(at), payload)
+        self._recording = None  # the schedule has what is played
         return rebased_events(events, *busiest_us(times_us(events), SILENCE_S))
 
 
