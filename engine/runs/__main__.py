@@ -184,9 +184,7 @@ def _stopped_by_signals() -> threading.Event:
 
 def _line(status: HuntStatus) -> str:
     best = "-" if status.best_fitness is None else f"{status.best_fitness:.5g} over {status.best_runs} runs"
-    left = (
-        "" if status.seconds_left is None else f", {time.strftime('%H:%M:%S', time.gmtime(status.seconds_left))} left"
-    )
+    left = "" if status.seconds_left is None else f", {status.seconds_left:.0f} s left"
     return (
         f"{status.state}: {status.done} of {status.budget} done, {status.running} running, {status.failed} failed, "
         f"generation {status.generation}, best {best}{left}" + (f" ({status.message})" if status.message else "")

@@ -26,7 +26,8 @@ from typing import IO, Any
 START_TIMEOUT_S = 120.0
 """How long a worker may take to import what it needs; on a busy machine that is seconds."""
 
-_START_FAILURES = 3
+# A worker that cannot start says so each time; one that is killed may have been unlucky.
+_START_FAILURES, _START_KILLS = 3, 20
 _ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "NUMBA_NUM_THREADS"), "1"
 )
@@ -298,7 +299,7 @@ class WorkerPool:
         reason = self._bury(worker)
         if not worker.ready:
             self._failed_starts += 1
-            if self._failed_starts >= _START_FAILURES:
+            if self._failed_starts >= (_START_KILLS if worker.process.returncode < 0 else _START_FAILURES):
                 raise WorkerStartError(f"{self._failed_starts} workers in a row died before they were ready: {reason}")
         self._fill()
         if worker.order is None:
