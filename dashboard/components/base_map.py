@@ -106,6 +106,7 @@ class BaseMap:
         self.figure.toolbar.logo = None
         self.figure.toolbar.autohide = True
         self.viewport = ColumnDataSource(data={"v": []})
+        self.home = ColumnDataSource(data={"v": list(view)})
         self.viewport.on_change("data", self._viewport_changed)
         self._land_shown: object = None
         self.land = {name: ColumnDataSource(data={"x": [], "y": []}) for name in ("borders", "coastline")}
@@ -138,8 +139,9 @@ class BaseMap:
         self._land_lines["coastline"].glyph.line_color = p.coast
 
     def set_view(self, view: View) -> None:
-        """Show other bounds."""
+        """Show other bounds, to which a double click then comes back."""
         self.view = view
+        self.home.data = {"v": list(view)}
         self.figure.x_range.update(start=view[0], end=view[2])
         self.figure.y_range.update(start=view[1], end=view[3])
         self.draw_land()
@@ -152,6 +154,11 @@ class BaseMap:
         elif self._tiles is not None and not on:
             self.figure.renderers.remove(self._tiles)
             self._tiles = None
+
+    def show_earth(self, on: bool) -> None:
+        """Coast, borders, grid and axes, or none of them: for a picture that is not on the map."""
+        for part in (*self._land_lines.values(), *self.figure.axis, *self.figure.grid):
+            part.visible = on
 
     def draw_land(self) -> None:
         """Send coast and borders for the view, if they are not there already."""
@@ -182,10 +189,11 @@ class BaseMap:
         for axis_range in (f.x_range, f.y_range):
             axis_range.js_on_change("start", moved)
             axis_range.js_on_change("end", moved)
-        home = CustomJS(
-            args={**args, "home": list(self.view)},
-            code="fig.x_range.setv({start: home[0], end: home[2]}); fig.y_range.setv({start: home[1], end: home[3]});"
-            "window.scytheMap && scytheMap.fit(fig, viewport, true)",
+        go_home = CustomJS(
+            args={**args, "home": self.home},
+            code="const v = home.data.v; fig.x_range.setv({start: v[0], end: v[2]});"
+            "fig.y_range.setv({start: v[1], end: v[3]}); window.scytheMap && scytheMap.fit(fig, viewport, true)",
         )
-        f.js_on_event("doubletap", home)
-        f.js_on_event("reset", home)
+        f.js_on_event("doubletap", go_home)
+        f.js_on_event("reset", go_home)
+        self.home.js_on_change("data", go_home)

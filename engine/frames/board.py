@@ -73,14 +73,21 @@ class FrameBoard(Generic[S, F]):
         Epoch seconds.
     tick_s : float
         Period of live frames, s.
+    kept : int
+        Frames of past moments kept.
     """
 
     def __init__(
-        self, compute: Callable[[S, float], F], now: Callable[[], float] = time.time, tick_s: float = TICK_S
+        self,
+        compute: Callable[[S, float], F],
+        now: Callable[[], float] = time.time,
+        tick_s: float = TICK_S,
+        kept: int = PAST_FRAMES_KEPT,
     ) -> None:
         self._compute = compute
         self._now = now
         self.tick_s = tick_s
+        self._kept = kept
         self._watches: set[Watch[S, F]] = set()
         self._past: OrderedDict[S, F] = OrderedDict()
         self._live: dict[S, F] = {}
@@ -231,7 +238,7 @@ class FrameBoard(Generic[S, F]):
             elif frame is not None:
                 self._past[spec] = frame
                 self._past.move_to_end(spec)
-                while len(self._past) > PAST_FRAMES_KEPT:
+                while len(self._past) > self._kept:
                     self._past.popitem(last=False)
             for watch in watches:
                 if watch.spec == spec:

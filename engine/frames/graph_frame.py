@@ -32,6 +32,9 @@ LISTED = 500
 SPOKES = 600
 """Neighbours of the node looked at that are marked at most."""
 
+EVENTS_S = 4.0
+"""The events behind a node are looked up this often at most, s of the moment shown."""
+
 KEPT = 24
 """Pictures and tables kept for those who come next."""
 
@@ -186,7 +189,7 @@ class GraphFrames:
         x, y = places.x, places.y
 
         def look() -> tuple[GraphEntity, tuple[float, float] | None, NDArray[np.float64]]:
-            entity = graph_entity(snapshot, spec.selected, self._events_of, self._field_at)
+            entity = graph_entity(snapshot, spec.selected, self._events_now, self._field_at)
             if not entity.known:
                 return entity, None, np.empty((0, 2))
             row = snapshot.node_row(spec.selected)
@@ -197,6 +200,11 @@ class GraphFrames:
             return entity, spot, np.column_stack([x[rows], y[rows]])
 
         return self._part((state, "entity", spec.space, spec.selected), look)
+
+    def _events_now(self, entities: list[str], until_s: float) -> pa.Table:
+        """Events of some entities; asked of the log every `EVENTS_S` only, however often the graph changes."""
+        key = ("events", tuple(entities), math.floor(until_s / EVENTS_S))
+        return self._part(key, lambda: self._events_of(entities, until_s))
 
     def _past_snapshot(self, moment_s: float) -> GraphSnapshot:
         with self._lock:

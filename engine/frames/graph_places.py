@@ -50,6 +50,8 @@ class Places:
         How far it is, 0 to 1.
     error : str or None
         Why the last layout failed.
+    epoch : int
+        Goes up when everything was laid out anew; within one epoch nodes that have a place stay near it.
     """
 
     x: Coordinates
@@ -58,6 +60,7 @@ class Places:
     busy: bool = False
     progress: float = 0.0
     error: str | None = None
+    epoch: int = 0
 
 
 class GraphPlaces(Protocol):
@@ -72,6 +75,7 @@ class GraphPlaces(Protocol):
 class _Laid:
     since_s: float
     version: int
+    epoch: int
     generation: int
     ids: pd.Index
     x: Coordinates
@@ -112,7 +116,7 @@ class LayoutPlaces:
                 nothing = np.full(snapshot.n_nodes, np.nan)
                 return Places(nothing, nothing, 0, busy, state.progress, state.error)
             x, y = self._align(snapshot, laid, past)
-        return Places(x, y, laid.version, busy and not past, state.progress, state.error)
+        return Places(x, y, laid.version, busy and not past, state.progress, state.error, laid.epoch)
 
     @property
     def version(self) -> int:
@@ -146,9 +150,10 @@ class LayoutPlaces:
     def _remember(self, snapshot: GraphSnapshot, ids: pd.Index, result: xr.Dataset) -> None:
         x, y = (EDGE_LENGTH * result[name].to_numpy() for name in ("x", "y"))
         with self._lock:
+            epoch = (self._laid[-1].epoch if self._laid else 0) + bool(result.attrs["fresh"])
             self._laid.append(
-                _Laid(snapshot.moment_s, int(result.attrs["version"]), snapshot.generation, ids, x, y)
-            )  # fmt: skip
+                _Laid(snapshot.moment_s, int(result.attrs["version"]), epoch, snapshot.generation, ids, x, y)
+            )
             if len(self._laid) > REMEMBERED:
                 # Every second one of the older half goes; the first stays, since the past before it has no other.
                 half = len(self._laid) // 2
