@@ -52,6 +52,7 @@ class DriftInspector(pn.viewable.Viewer):
         self.text = pn.pane.HTML(
             "<p>Click a card, a row or a mark.</p>", stylesheets=[CSS, _BARS], sizing_mode="stretch_width", margin=0
         )
+        self.behind = pn.pane.HTML("", stylesheets=[CSS, _BARS], sizing_mode="stretch_width", margin=0)
         self.by = styled(w.TextInput(label="Your name", value="", placeholder="for the others to know", max_length=60))
         self.note = styled(w.TextInput(label="Note", value="", placeholder="what you found", max_length=300))
         self.mute_for = styled(w.Select(label="Mute for", options=MUTE_S, value=3_600.0))
@@ -67,7 +68,9 @@ class DriftInspector(pn.viewable.Viewer):
             heading("Answer"), self.buttons["moment"], self.by, self.note, self.buttons["ack"], self.mute_for,
             self.buttons["mute"], self.buttons["unmute"], margin=0, sizing_mode="stretch_width", visible=False,
         )  # fmt: skip
-        self._layout = pn.Column(heading("Evidence"), self.text, self.answers, margin=0, sizing_mode="stretch_width")
+        self._layout = pn.Column(
+            heading("Evidence"), self.text, self.answers, self.behind, margin=0, sizing_mode="stretch_width"
+        )
 
     def __panel__(self) -> pn.viewable.Viewable:
         return self._layout
@@ -82,13 +85,16 @@ class DriftInspector(pn.viewable.Viewer):
         monitor, _, entity = state.series.partition("/")
         series = frame.find(monitor, entity) if state.series else None
         if state.alert:
-            html = alert_html(alert, events, state.theme) if alert is not None else _gone(state.alert)
+            html = alert_html(alert, state.theme) if alert is not None else _gone(state.alert)
         elif state.series:
             html = series_html(series, state.theme) if series is not None else _gone(state.series)
         else:
             html = overview_html(frame)
         if self.text.object != html:
             self.text.object = html
+        behind = events_html(events) if alert is not None and events is not None and events.num_rows else ""
+        if self.behind.object != behind:
+            self.behind.object = behind
         self.answers.visible = alert is not None
         if alert is not None:
             self.buttons["ack"].visible = not alert["acknowledged"]
@@ -116,7 +122,7 @@ def overview_html(frame: DriftFrame) -> str:
     return calm + "<dl>" + "".join(rows) + "</dl>"
 
 
-def alert_html(alert: Mapping[str, Any], events: pa.Table | None, theme: str) -> str:
+def alert_html(alert: Mapping[str, Any], theme: str) -> str:
     """An alert with its evidence; every value from data is escaped."""
     word = metric_word(str(alert["monitor"]), str(alert["metric"] or ""))
     unit = str(alert["unit"] or "")
@@ -149,8 +155,6 @@ def alert_html(alert: Mapping[str, Any], events: pa.Table | None, theme: str) ->
     parts.append("</dl>")
     parts.append(_bars("Made of", str(alert["parts"] or "")))
     parts.append(_bars("Responsible", str(alert["responsible"] or ""), raised, theme))
-    if events is not None and events.num_rows:
-        parts.append(_events_html(events))
     return "".join(parts)
 
 
@@ -199,8 +203,9 @@ def _bars(title: str, shares: str, moment_s: float = math.nan, theme: str = "lig
     return f'<h4>{title}</h4><div class="bars">{"".join(rows)}</div>' if rows else ""
 
 
-def _events_html(events: pa.Table) -> str:
-    rows = events.select(["seq", "time", "kind", "entity"]).to_pylist()
+def events_html(events: pa.Table) -> str:
+    """The last events behind an alert, newest first; every value from data is escaped."""
+    rows = events.select(["seq", "time", "kind", "entity"]).to_pylist()[::-1]
     body = "".join(
         f"<tr><td>{row['seq']}</td><td>{escape(str(row['kind']))} {escape(str(row['entity'])[:80])}</td>"
         f"<td>{row['time']:%H:%M:%S}</td></tr>"

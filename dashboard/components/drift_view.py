@@ -56,7 +56,7 @@ class DriftView(PageView):
             self.multiples, pn.Row(self.lists, self.told, margin=(0, 12), sizing_mode="stretch_width", height=38),
             self._under, sizing_mode="stretch_both", margin=0,
         )  # fmt: skip
-        self.lists.sizing_mode, self.lists.width = "fixed", 240
+        self.lists.param.update(sizing_mode="fixed", width=240, height=30)
         self.watch = station.monitoring.board.watch(self.spec(), lambda: self.wake())
         self._shown: tuple[DriftFrame, Any] | None = None
         self._behind: tuple[str, pa.Table | None] = ("", None)
