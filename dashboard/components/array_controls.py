@@ -43,8 +43,10 @@ class ArrayControls(pn.viewable.Viewer):
         self._follow()
 
     def __panel__(self) -> pn.viewable.Viewable:
-        return pn.Row(self.scale, self.limits_from, self.low, self.high, self.fit, margin=0,
-                      sizing_mode="stretch_width", align="end")  # fmt: skip
+        parts = (self.scale, self.limits_from, self.low, self.high, self.fit)
+        for part in parts:
+            part.param.update(margin=(2, 10, 5, 0), align="end")
+        return pn.Row(*parts, margin=(0, 8), sizing_mode="stretch_width")
 
     def _set(self, **values: Any) -> None:
         if not self._following:

@@ -12,7 +12,8 @@ import panel as pn
 import param
 import xarray as xr
 from bokeh.events import Tap
-from bokeh.models import ColumnDataSource, HoverTool, Span
+from bokeh.models import ColumnDataSource, HoverTool, Range1d
+from bokeh.models.annotations import Span
 from bokeh.models.glyphs import Line, Quad
 from bokeh.models.text import PlainText
 
@@ -36,8 +37,7 @@ class CrossSection(pn.viewable.Viewer):
     def __init__(self, view: ArrayView, **params: Any) -> None:
         super().__init__(**params)
         self.view = view
-        self.figures = {name: chart(view.theme, height=150, sizing_mode="stretch_width", toolbar_location=None)
-                        for name in ("row", "column")}  # fmt: skip
+        self.figures = {name: _small(view.theme) for name in ("row", "column")}
         self.data = {name: ColumnDataSource(data={"at": [], "value": []}) for name in self.figures}
         self._lines = {name: fig.add_glyph(self.data[name], Line(x="at", y="value", line_width=1.3))
                        for name, fig in self.figures.items()}  # fmt: skip
@@ -52,8 +52,8 @@ class CrossSection(pn.viewable.Viewer):
         view.param.watch(lambda *_: self._draw(), "picture")
         view.param.watch(lambda *_: self._restyle(), "theme")
         self.param.watch(lambda *_: self._draw(), "point")
-        self._layout = pn.Row(*(pn.pane.Bokeh(fig, sizing_mode="stretch_width", margin=0)
-                                for fig in self.figures.values()), sizing_mode="stretch_width", margin=0)  # fmt: skip
+        panes = [pn.pane.Bokeh(fig, sizing_mode="stretch_width", margin=0) for fig in self.figures.values()]
+        self._layout = pn.Row(*panes, sizing_mode="stretch_width", margin=0, visible=False)
         self._restyle()
 
     def __panel__(self) -> pn.viewable.Viewable:
@@ -66,6 +66,7 @@ class CrossSection(pn.viewable.Viewer):
     def _draw(self) -> None:
         picture, point = self.view.picture, self.point
         found = None if picture is None or point is None else sections(picture, *point)
+        self._layout.visible = found is not None
         for mark in self._marks:
             mark.visible = found is not None
         if found is None:
@@ -73,6 +74,7 @@ class CrossSection(pn.viewable.Viewer):
         self._marks[0].location, self._marks[1].location = point[1], point[0]
         for name, (at, values, said) in found.items():
             self.data[name].data = {"at": at, "value": values}
+            _fit(self.figures[name], at, values)
             self.figures[name].xaxis[0].axis_label = PlainText(text=said)
 
     def _restyle(self) -> None:
@@ -128,7 +130,7 @@ class Histogram(pn.viewable.Viewer):
     def __init__(self, view: ArrayView, **params: Any) -> None:
         super().__init__(**params)
         self.view = view
-        self.figure = chart(view.theme, height=150, sizing_mode="stretch_width", toolbar_location=None)
+        self.figure = _small(view.theme)
         self.data = ColumnDataSource(data={"left": [], "right": [], "top": []})
         self._bars = self.figure.add_glyph(self.data, Quad(left="left", right="right", top="top", bottom=0))
         self.figure.add_tools(HoverTool(renderers=[self._bars], tooltips=[("from", "@left"), ("to", "@right"),
@@ -153,8 +155,9 @@ class Histogram(pn.viewable.Viewer):
             return
         counts, edges = np.histogram(values, BINS)
         self.data.data = {"left": edges[:-1], "right": edges[1:], "top": counts}
+        _fit(self.figure, edges, np.append(counts, 0))
         self._limits[0].location, self._limits[1].location = self.view.drawn_with.low, self.view.drawn_with.high
-        unit = picture.attrs.get("units", "")
+        unit = "" if picture is None else picture.attrs.get("units", "")
         self.figure.xaxis[0].axis_label = PlainText(text=f"value{f' ({unit})' if unit else ''}")
         self.figure.yaxis[0].axis_label = "pixels in view"
 
@@ -164,3 +167,16 @@ class Histogram(pn.viewable.Viewer):
         self._bars.glyph.fill_color, self._bars.glyph.line_color = p.muted, None
         for mark in self._limits:
             mark.line_color = p.selected
+
+
+def _small(theme: str) -> Any:
+    return chart(theme, height=150, sizing_mode="stretch_width", toolbar_location=None,
+                 x_range=Range1d(), y_range=Range1d())  # fmt: skip
+
+
+def _fit(figure: Any, x: np.ndarray, y: np.ndarray) -> None:
+    for axis_range, values, share in ((figure.x_range, x, 0.0), (figure.y_range, y, 0.06)):
+        finite = values[np.isfinite(values)]
+        low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
+        pad = share * (high - low) or (0.0 if high > low else 0.5)
+        axis_range.update(start=low - pad, end=high + pad)

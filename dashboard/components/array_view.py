@@ -27,9 +27,6 @@ from dashboard.components.latest import Latest
 from dashboard.theme import THEMES
 
 _EMPTY: dict[str, list[Any]] = {"image": [], "value": [], "x": [], "y": [], "dw": [], "dh": []}
-_BACKGROUND = (192, 192)
-"""Rows and columns of the picture of the whole that lies beneath, so that a move never shows nothing."""
-
 EXACT_CELLS = 1 << 16
 """So many cells in view go to the browser in float64; more as float32."""
 
@@ -96,7 +93,7 @@ class ArrayView(pn.viewable.Viewer):
         self.shared = shared or SharedLimits()
         self.drawn_with = Scale()
         self._latest = Latest()
-        self._keep = False
+        self._keep, self._of = False, None
         self._whole: xr.DataArray | None = None
         self._own = (0.0, 1.0)
         self._looks: list[Callable[[float, float], None]] = []
@@ -160,8 +157,9 @@ class ArrayView(pn.viewable.Viewer):
         f.add_tools(hover)
         f.toolbar.active_inspect = hover
         bar_mapper = LinearColorMapper(palette=palette("sequential", self.theme)[:COLOURS], low=0, high=COLOURS)
+        self._ticker = FixedTicker(ticks=[])
         self.bar = ColorBar(color_mapper=bar_mapper, width=12, padding=4, margin=0, location=(0, 0),
-                            bar_line_color=None, title_standoff=6, ticker=FixedTicker(ticks=[]))  # fmt: skip
+                            bar_line_color=None, title_standoff=6, ticker=self._ticker)  # fmt: skip
         f.add_layout(self.bar, "right")
         self.ranges.wire(f)
 
@@ -174,7 +172,8 @@ class ArrayView(pn.viewable.Viewer):
             self._clear("")
             return
         self.busy = True
-        self._latest.do(lambda: (source, source.view(source.bounds, _BACKGROUND)), self._has_whole)
+        wide, high = self.ranges.pixels
+        self._latest.do(lambda: (source, source.view(source.bounds, (high, wide))), self._has_whole)
 
     def _has_whole(self, outcome: Any) -> None:
         if isinstance(outcome, Exception):
@@ -183,6 +182,7 @@ class ArrayView(pn.viewable.Viewer):
         source, self._whole = outcome
         if source is not self.source:
             return
+        self._of = source
         self._own = _extent(self._whole.values) or (0.0, 1.0)
         self.shared.tell(self, self._own)
         self.error = ""
@@ -190,6 +190,7 @@ class ArrayView(pn.viewable.Viewer):
         self.ranges.settle(source.bounds, self._keep)
         self._keep = False
         self._recolour()
+        self._has_detail((source, self.ranges.view, SWIFT_S, self._whole))
         self._look()
 
     def _look(self, budget_s: float = SWIFT_S) -> None:
@@ -197,7 +198,7 @@ class ArrayView(pn.viewable.Viewer):
         if source is None or self._whole is None or view is None:
             return
         bounds, (wide, high) = _cut(view, source.bounds, self.ranges.pixels)
-        if bounds is None:
+        if bounds is None or (budget_s == SWIFT_S and self._serves(bounds, (high, wide))):
             return
         self.busy = True
         self._latest.do(
@@ -217,6 +218,21 @@ class ArrayView(pn.viewable.Viewer):
         self.param.update(status=describe(picture, self.drawn_with), error="", busy=rough)
         if rough and view == self.ranges.view and not self._latest.waiting:
             self._look(THOROUGH_S)
+
+    def _serves(self, bounds: Any, shape: tuple[int, int]) -> bool:
+        """Whether what is drawn is what would be asked for: the whole bounds, just as fine."""
+        picture = self.picture
+        if picture is None or self._of is not self.source or picture.attrs["how"] == "sampled":
+            return False
+        has, slack = picture.attrs["bounds"], 1e-9 * (abs(bounds[2] - bounds[0]) + abs(bounds[3] - bounds[1]))
+        if has[0] > bounds[0] + slack or has[1] > bounds[1] + slack or has[2] < bounds[2] - slack:
+            return False
+        if has[3] < bounds[3] - slack:
+            return False
+        seen = (picture.shape[0] * (bounds[3] - bounds[1]) / (has[3] - has[1]),
+                picture.shape[1] * (bounds[2] - bounds[0]) / (has[2] - has[0]))  # fmt: skip
+        fine = [s == 1 or 2 * n > pixels for s, n, pixels in zip(picture.attrs["steps"], seen, shape, strict=True)]
+        return all(fine) and all(n <= 4 * pixels for n, pixels in zip(seen, shape, strict=True))
 
     def _clear(self, error: str) -> None:
         self._whole = self.picture = None
@@ -254,8 +270,8 @@ class ArrayView(pn.viewable.Viewer):
     def _draw_scale(self) -> None:
         assert self._whole is not None
         at = ticks(self.drawn_with)
-        self.bar.ticker = FixedTicker(ticks=list(at))
         self.bar.major_label_overrides = dict(at)  # type: ignore[arg-type]
+        self._ticker.ticks = list(at)
         said = self.label or self._whole.attrs.get("long_name", "")
         units = self._whole.attrs.get("units", "")
         kind = "" if self.drawn_with.kind == "linear" else f", {self.drawn_with.kind}"

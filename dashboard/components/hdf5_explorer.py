@@ -157,7 +157,7 @@ class Hdf5Explorer(pn.viewable.Viewer):
         self.inspector = pn.Column(self.facts, sizing_mode="stretch_both", margin=0, scroll=True)
         self.slices = SliceControls(self._cut)
         self.kind = styled(pn.widgets.RadioButtonGroup(options=["Picture", "Table"], value="Picture", label="Show as"))
-        self.kind.param.update(sizing_mode="fixed", width=150, margin=(18, 8, 5, 0))
+        self.kind.param.update(sizing_mode="fixed", width=150, height=30, margin=(18, 8, 5, 0))
         self.scale = ArrayControls(self.view)
         self.table = pn.pane.HTML("", stylesheets=[CSS], sizing_mode="stretch_width", margin=(4, 12))
         self.back, self.forth = (styled(pn.widgets.Button(label=label)) for label in ("Earlier values", "Later values"))
@@ -165,9 +165,8 @@ class Hdf5Explorer(pn.viewable.Viewer):
         self._pages = pn.Column(pages, self.table, sizing_mode="stretch_both", scroll=True, visible=False, margin=0)
         self.section, self.histogram = CrossSection(self.view), Histogram(self.view)
         self._numbers = pn.Row(self.section, self.histogram, sizing_mode="stretch_width", height=150, margin=0)
-        self._heat = pn.Column(
-            self.scale, self.view, self._numbers, sizing_mode="stretch_both", margin=0, visible=False
-        )
+        heat = (self.scale, self.view, self._numbers)
+        self._heat = pn.Column(*heat, sizing_mode="stretch_both", margin=0, visible=False)
         self._line = pn.Column(self.line, sizing_mode="stretch_both", margin=0, visible=False)
         self.said = pn.pane.HTML("", sizing_mode="stretch_width", margin=(2, 10))
         self.picture = pn.Column(
@@ -303,7 +302,7 @@ class Hdf5Explorer(pn.viewable.Viewer):
         self.rows.chosen = node.path
         self.facts.object = node_html(node.tree, node)
         dataset = node if isinstance(node, Dataset) else None
-        self.slices.show(dataset)
+        self.slices.set_dataset(dataset)
         if dataset is not None and fresh:
             self.kind.value = "Picture" if dataset.pictured else "Table"
         self.kind.visible = bool(dataset and dataset.pictured)
@@ -374,7 +373,7 @@ class Hdf5Explorer(pn.viewable.Viewer):
             self.facts.object = node_html(outcome.tree, outcome)
             if self._rows is not None:
                 self.rows.rows = self._rows.rows()
-            self.slices.show(outcome if isinstance(outcome, Dataset) else None)
+            self.slices.set_dataset(outcome if isinstance(outcome, Dataset) else None)
             if self._pages.visible:
                 self._page(0)
             else:

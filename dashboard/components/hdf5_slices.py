@@ -57,7 +57,7 @@ class SliceControls(pn.viewable.Viewer):
         return {"part": self.part.value if self.part is not None else "value",
                 "member": self.member.value if self.member is not None else ""}  # fmt: skip
 
-    def show(self, dataset: Dataset | None) -> None:
+    def set_dataset(self, dataset: Dataset | None) -> None:
         """Controls for a dataset; a cut that fits it, too, is kept."""
         kept = (self.slices, self.axes, self.how)
         same = self.dataset is not None and dataset is not None and _alike(self.dataset, dataset)
@@ -118,9 +118,8 @@ class SliceControls(pn.viewable.Viewer):
                 slider.param.update(sizing_mode="fixed", width=170)
                 slider.param.watch(self._moved, "value")
             self.places[axis] = slider
-        shown = [
-            w for w in (self.columns if len(shape) > 1 else None, self.rows, self.member, self.part) if w is not None
-        ]
+        chosen = (self.columns if len(shape) > 1 else None, self.rows, self.member, self.part)
+        shown = [widget for widget in chosen if widget is not None]
         self._layout[:] = [*shown, *self.places.values()]
 
     def _chosen(self, *_: Any) -> None:

@@ -1,4 +1,4 @@
-"""A line through a one-dimensional source of any length: what is in view, with its extremes where cells are put together.
+"""A line through a one-dimensional source of any length: what is in view, with extremes where cells are put together.
 
 It asks as `ArrayView` does, and knows nothing of files.
 """
@@ -41,6 +41,9 @@ class LineSource:
     part, member : str
         See `engine.hdf5.Dataset.view`.
     """
+
+    first: float
+    width: float
 
     def __init__(
         self, dataset: Dataset, slices: Any = (), axis: int = -1, part: str = "value", member: str = ""
@@ -191,8 +194,10 @@ class LineView(pn.viewable.Viewer):
         self.data.data = columns
         self._dots.visible = len(columns["x"]) <= DOTS
         a, (step,) = line.attrs, line.attrs["steps"]
-        parts = {"exact": "every cell as it is", "averaged": f"means of {step} cells, the band from least to greatest",
-                 "sampled": f"single cells, one of {step}; {100 * a['share']:.2g} % of the chunks in view read"}  # fmt: skip
+        parts = {
+            "exact": "every cell as it is", "averaged": f"means of {step} cells, the band from least to greatest",
+            "sampled": f"single cells, one of {step}; {100 * a['share']:.2g} % of the chunks in view read",
+        }  # fmt: skip
         said = [parts[a["how"]]] + [f"{a[key]} {word}" for key, word in (("nan", "NaN"), ("inf", "infinite")) if a[key]]
         if a["damaged"]:
             said.append(f"{a['damaged']} damaged chunks left out: {a['damage']}")

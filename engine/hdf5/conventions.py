@@ -36,9 +36,10 @@ def conventions_of(session: Session, dataset: h5py.Dataset, path: str) -> dict[s
         offset); ``axes``: for each dimension ``name``, ``units``, and ``path`` of its coordinates or ``linear`` as
         (first, step), where known; ``errors``: path of the standard deviations.
     """
-    said: dict[str, Any] = {"units": _text(dataset, "units", "unit"),
-                            "long_name": _text(dataset, "long_name", "standard_name", "title"),
-                            "fill": _numbers(dataset, "_FillValue", "missing_value"), "scale": 1.0, "offset": 0.0}  # fmt: skip
+    said: dict[str, Any] = {
+        "units": _text(dataset, "units", "unit"), "long_name": _text(dataset, "long_name", "standard_name", "title"),
+        "fill": _numbers(dataset, "_FillValue", "missing_value"), "scale": 1.0, "offset": 0.0,
+    }  # fmt: skip
     for name, key in (("scale_factor", "scale"), ("add_offset", "offset"), ("unitSI", "scale")):
         found = _numbers(dataset, name)
         if len(found) == 1 and np.isfinite(found[0]) and (found[0] != 0 or key == "offset"):
@@ -77,7 +78,7 @@ def _dimension_scales(session: Session, group: Any, dataset: h5py.Dataset, name:
             not text(dataset.attrs.get("NAME", b"")).startswith(_NO_VARIABLE):  # fmt: skip
         return {0: {"name": name}}
     found: dict[int, Any] = {}
-    labels = dataset.attrs["DIMENSION_LABELS"] if "DIMENSION_LABELS" in dataset.attrs else []
+    labels = dataset.attrs.get("DIMENSION_LABELS", [])
     for axis, label in enumerate(labels):
         if label:
             found[axis] = {"name": text(label)}

@@ -12,35 +12,17 @@ from pathlib import Path
 
 from engine.hdf5.superblock import SIGNATURE
 
-SUFFIXES = frozenset(
-    [
-        ".h5",
-        ".hdf5",
-        ".hdf",
-        ".he5",
-        ".h5ad",
-        ".nc",
-        ".nc4",
-        ".netcdf",
-        ".nxs",
-        ".nexus",
-        ".nx5",
-        ".cxi",
-        ".mat",
-        ".loom",
-        ".keras",
-        ".emd",
-        ".dm5",
-        ".hdf5bad",
-    ]
-)
+SUFFIXES = frozenset({
+    ".h5", ".hdf5", ".hdf", ".he5", ".h5ad", ".nc", ".nc4", ".netcdf", ".nxs", ".nexus", ".nx5", ".cxi", ".mat",
+    ".loom", ".keras", ".emd", ".dm5", ".hdf5bad",
+})  # fmt: skip
 _READ = 4_096
 """Files without a known ending whose first bytes are looked at, at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A file in an allowed folder: its path, the name to show (relative to the folder), size in bytes, time of change."""
+    """A file in an allowed folder: path, name to show (relative to the folder), size in bytes, time of change."""
 
     path: Path
     name: str

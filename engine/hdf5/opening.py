@@ -31,7 +31,7 @@ class Overlay(io.RawIOBase):
     """
 
     def __init__(self, path: Path, at: int, patch: bytes, size: int) -> None:
-        self._file = open(path, "rb", buffering=0)  # closed with this object
+        self._file = open(path, "rb", buffering=0)  # noqa: SIM115 - closed with this object
         self._at, self._patch = at, patch
         self._place = 0
         self.size, self.missed = size, 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -106,7 +107,7 @@ def _turned(block: np.ndarray, request: Request) -> np.ndarray:
 def _cut(size: int, low: int, high: int, block: int) -> list[tuple[int, int]]:
     """Pieces of low..high that end at multiples of a block."""
     places = [low, *range(low - low % block + block, high, block), high]
-    return [(a, b) for a, b in zip(places, places[1:], strict=False) if b > a]
+    return [(a, b) for a, b in pairwise(places) if b > a]
 
 
 def _chunk(numbers: Numbers, request: Request) -> tuple[int, int]:
@@ -155,7 +156,7 @@ def _averaged(numbers: Numbers, request: Request, steps: tuple[int, int], y: tup
 
 def _sampled(numbers: Numbers, request: Request, steps: tuple[int, int], y: tuple[int, int], x: tuple[int, int],
              budget_s: float) -> tuple[np.ndarray, float]:  # fmt: skip
-    """One cell for each pixel: the one in its middle, or the nearest in a chunk that is read."""
+    """One cell for each pixel, the one in its middle; in a chunk that is not read, the mean of the nearest that is."""
     wanted = [np.minimum(np.arange(low, high, step) + step // 2, high - 1)
               for (low, high), step in zip((y, x), steps, strict=True)]  # fmt: skip
     chunk = _chunk(numbers, request)
@@ -189,6 +190,10 @@ def _sampled(numbers: Numbers, request: Request, steps: tuple[int, int], y: tupl
             if not len(mine) or not len(theirs) or time.monotonic() > stop:
                 continue
             values = _cells(numbers, request, sources[0][mine], sources[1][theirs])
+            inside = (sources[0][mine] == wanted[0][mine])[:, None] & (sources[1][theirs] == wanted[1][theirs])
+            if not inside.all():
+                finite = values[inside & np.isfinite(values)]
+                values = np.where(inside, values, finite.mean() if finite.size else np.nan)
             out[np.ix_(mine, theirs)] = values
             count += 1
     return out, count / max(total, 1)

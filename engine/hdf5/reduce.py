@@ -73,7 +73,7 @@ def combine(level: dict[str, np.ndarray], cells: np.ndarray, steps: tuple[int, i
     out: dict[str, np.ndarray] = {name: count.astype("i8") for name, count in counts.items()}
     with np.errstate(invalid="ignore", divide="ignore"):
         out["mean"] = (total / _sum(weight, steps)).astype(level["mean"].dtype)
-    for name, rule, empty in (("min", np.fmin, np.nan), ("max", np.fmax, np.nan)):
+    for name, rule in (("min", np.fmin), ("max", np.fmax)):
         if name in level:
             out[name] = _extreme(level[name], steps, rule)
     return out

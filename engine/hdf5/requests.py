@@ -35,8 +35,10 @@ def look(file: str, allowed: list[str]) -> dict[str, Any]:
             default = default_of(session)
         except Exception as error:
             session.notes.append(f"its default picture cannot be made out: {error}")
-        return {"size": block.size, "user_block": block.offset, "superblock": block.version, "notes": session.notes,
-                "writing": block.writing, "swmr": block.swmr, "truncated": block.truncated, "default": default}  # fmt: skip
+        return {
+            "size": block.size, "user_block": block.offset, "superblock": block.version, "notes": session.notes,
+            "writing": block.writing, "swmr": block.swmr, "truncated": block.truncated, "default": default,
+        }  # fmt: skip
 
 
 def members(file: str, allowed: list[str], path: str, start: int, count: int, closely: bool = True) -> Any:

@@ -6,12 +6,10 @@ import os
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parents[3]
-sys.path.insert(0, str(ROOT))
-
 import panel as pn
 from tornado.web import RequestHandler
 
+sys.path.insert(0, str(Path(__file__).parents[3]))
 from dashboard.components.hdf5_explorer import Hdf5Explorer
 
 
