@@ -77,6 +77,7 @@ def shell(
     take: Iterable[tuple[str, str, str]] = (),
     hints: Iterable[tuple[str, str]] = HINTS,
     find: str = "find an emitter",
+    named: bool = True,
 ) -> pn.Template:
     """The shell of every page, with its parts in place.
 
@@ -92,6 +93,8 @@ def shell(
         First steps shown over the picture; each goes for good once ``window.scythe.used(name)`` was called.
     find : str
         What ``/`` does, for the list of keys.
+    named : bool
+        Whether the feed that is played is named over the picture; not where nothing of it is shown.
     """
     title = dict((a, t) for t, a in PAGES)[address]
     feed = live.station().feed
@@ -104,8 +107,8 @@ def shell(
         "take": list(take),
         "hints": list(hints),
         "find": find,
-        "feed_label": feed.label if feed else "",
-        "synthetic": bool(feed and feed.synthetic),
+        "feed_label": feed.label if feed and named else "",
+        "synthetic": bool(feed and feed.synthetic and named),
     }
     for name, value in variables.items():
         template.add_variable(name, value)

@@ -154,12 +154,3 @@ def joined(ledger: pa.Table, found: list[dict[str, Any]]) -> pa.Table:
     columns = {f.name: pa.array([row.get(f.name) for row in found], f.type) for f in ledger.schema}
     return pa.concat_tables([ledger, pa.table(columns, schema=ledger.schema)])
 
-
-def empty_index() -> pa.Table:
-    """The table of a folder without runs."""
-    numbers = dict.fromkeys(("fitness", *METRICS, "seconds", "finished_s"), pa.float64())
-    params = {
-        f.name: {"float": pa.float64(), "int": pa.int64(), "str": pa.string()}[str(f.type)] for f in fields(RunParams)
-    }
-    schema = pa.schema({"run_id": pa.string(), "state": pa.string(), **numbers, **params})
-    return schema.empty_table()

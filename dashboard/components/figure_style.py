@@ -25,6 +25,7 @@ def chart(theme: str, **options: Any) -> figure:
         output_backend="canvas", lod_threshold=None, **ranges, **options,
     )  # fmt: skip
     fig.toolbar.logo = None
+    fig.toolbar_inner = True  # shown under the pointer only, it needs no room of its own
     fig.toolbar.autohide = True
     restyle(fig, theme)
     return fig
