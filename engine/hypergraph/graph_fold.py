@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from engine.events.schema import FIX
+from engine.events.schema import DRILL_ENDED, FIX, ended_drills
 from engine.hypergraph.graph_snapshot import GraphSnapshot
 from engine.hypergraph.live_graph import LiveGraph
 from engine.hypergraph.relations import NODE_KINDS, Relations, node_ids, relations
@@ -67,7 +68,8 @@ class GraphFold:
     counts : Counter
         ``events``, ``edges_told``, ``no_relation`` (events that join nothing), ``from_the_future``,
         ``malformed`` (payloads that are no JSON object), ``wrong type`` (values), ``long_ids``, ``unlisted``,
-        ``other_kinds``, ``evicted_edges``, ``evicted_nodes``, ``failed_batches`` (which changed nothing).
+        ``other_kinds``, ``left_edges`` (of drills that ended), ``evicted_edges``, ``evicted_nodes``,
+        ``failed_batches`` (which changed nothing).
 
     Notes
     -----
@@ -165,12 +167,15 @@ class GraphFold:
         kinds = self._edge_kinds(events["kind"].combine_chunks().take(pa.array(told.event)))
         # Where a multiple of CHECK_EVENTS lies between two events, the bounds are looked at between them.
         group = seq // CHECK_EVENTS
-        cuts = np.flatnonzero(np.diff(group, prepend=self._group))
-        for first, end in zip([0, *cuts], [*cuts, len(seq)], strict=True):
-            if first in cuts:
+        checks = set(np.flatnonzero(np.diff(group, prepend=self._group)).tolist())
+        ended = np.flatnonzero(pc.equal(events["kind"], DRILL_ENDED).to_numpy()) + 1
+        cuts = sorted({0, *checks, *ended.tolist(), len(seq)})
+        for first, end in pairwise(cuts):
+            if first in checks:
                 self._keep_bounds()
-            if first < end:
-                self._tell(events, told, time_s, kinds, first, end)
+            self._tell(events, told, time_s, kinds, first, end)
+            for run in ended_drills(events.slice(end - 1, 1)):
+                self.counts["left_edges"] += self.graph.leave(run)
         self._group = int(group[-1])
         self.newest_s = max(self.newest_s, float(time_s.max()))
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from engine.hypergraph._entities import Entities
@@ -106,6 +107,14 @@ class LiveGraph(Hypergraph):
             edges, nodes = self.n_edges, self.n_nodes
             self._evict(rank < limit)
             return edges - self.n_edges, nodes - self.n_nodes
+
+    def leave(self, mark: str) -> int:
+        """Remove the hyperedges whose id holds a mark, and nodes left alone; returns how many hyperedges went."""
+        with self._lock:
+            found = pc.match_substring(self._ids(self._edges), mark).to_numpy()
+            if found.any():
+                self._evict(found.astype(np.bool_))
+            return int(found.sum())
 
     def _evict(self, doomed: NDArray[np.bool_]) -> None:
         # Snapshots look at these columns: they keep the old ones, and compaction writes into new.

@@ -195,6 +195,18 @@ def test_emitters_stand_where_they_were_last_heard() -> None:
     assert shot.edges_of("cluster:north")["id"].to_pylist() == ["fix:a"]
 
 
+def test_what_a_drill_played_leaves_the_graph_when_it_ends() -> None:
+    """And only what was played before it ended, however the events came in batches."""
+    kind, names = [FIX, FIX, "drill.ended", FIX], ["run:1/a", "real", "run:1", "run:1/late"]
+    events = event_table([0, 1, 2, 3], kind, names, "t", lat=[1.0] * 4, lon=[1.0] * 4)
+    for parts in ([events], [events.slice(i, 1) for i in range(4)]):
+        fold = GraphFold()
+        for part in parts:
+            fold.apply(part)
+        assert fold.snapshot(0.0).edges["id"].to_pylist() == ["fix:real", "fix:run:1/late"]
+        assert "emitter:run:1/a" not in fold.snapshot(0.0).nodes["id"].to_pylist()
+
+
 def test_an_event_from_the_future_is_counted_and_not_folded() -> None:
     events = event_table(
         [0, int(FUTURE_S * 1e6) + 2], "net.flow", ["a", "b"], "t", payload=['{"src_ip": "10.0.0.1"}'] * 2
