@@ -85,11 +85,14 @@ class MonitorBoard:
         fields = payload_columns(mine, {**RESULT_FIELDS, "error": str, "retries": float})
         times = mine["time"].cast(pa.int64()).to_numpy() * 1e-6
         kinds, entities = mine["kind"].to_pylist(), mine["entity"].to_pylist()
+        places = list(zip(mine["lat"].to_pylist(), mine["lon"].to_pylist(), strict=True))
         with self._lock:
             for row, (kind, entity) in enumerate(zip(kinds, entities, strict=True)):
                 found = {name: values[row] for name, values in fields.items()}
                 if kind == RESULT:
-                    self._take_result(entity, float(times[row]), found)
+                    self._take_result(
+                        entity, float(times[row]), {**found, "lat": places[row][0], "lon": places[row][1]}
+                    )
                 else:
                     self._take_status(kind, entity, float(times[row]), found)
             self.version += 1
@@ -134,7 +137,7 @@ class MonitorBoard:
                     self._series.items()]  # fmt: skip
         columns = [
             "monitor", "entity", "metric", *SERIES_COLUMNS, "unit", "window_s", "trend_per_h", "since_s", "responsible",
-            "version",
+            "version", "lat", "lon",
         ]  # fmt: skip
         out = pd.DataFrame(rows, columns=columns)
         out["time"] = pd.to_datetime(out["time"], unit="s", utc=True)
