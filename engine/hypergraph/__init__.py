@@ -4,6 +4,10 @@ Computes on arrays and tables only; never opens a file, a socket or a database.
 """
 
 from engine.hypergraph.categories import MAX_CATEGORIES, OTHER, Categories
+from engine.hypergraph.clusters import clusters
+from engine.hypergraph.clusters_features import host_features
+from engine.hypergraph.clusters_fold import BehaviourClusters, ClusterFold, PositionClusters
+from engine.hypergraph.clusters_track import ClusterTracker
 from engine.hypergraph.density import density
 from engine.hypergraph.graph import Hyperedge, Hypergraph, ScopeStats
 from engine.hypergraph.layout import Layout
@@ -16,16 +20,22 @@ from engine.hypergraph.warm import warm
 __all__ = [
     "MAX_CATEGORIES",
     "OTHER",
+    "BehaviourClusters",
     "Cancelled",
     "Categories",
+    "ClusterFold",
+    "ClusterTracker",
     "GeographicLayout",
     "Hyperedge",
     "Hypergraph",
     "Layout",
+    "PositionClusters",
     "ScopeStats",
     "SphereIndex",
+    "clusters",
     "density",
     "great_circle_km",
+    "host_features",
     "layout_input",
     "star_segments",
     "star_segments_on_sphere",

@@ -56,7 +56,7 @@ def clusters(
     method, min_size, min_samples
         See `label_positions`.
     eps : float, optional
-        km among positions (`eps_km` of `label_positions`), else as of `label_behaviour`.
+        Only for DBSCAN: km among positions (`eps_km` of `label_positions`), else as of `label_behaviour`.
     ids : sequence of n, optional
         Names of the nodes; their row numbers unless told.
     asn : sequence of n, optional

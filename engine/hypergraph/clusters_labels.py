@@ -43,7 +43,7 @@ def label_positions(
     min_samples : int, optional
         Nodes within the neighbourhood of a core node, itself included; `min_size` unless told.
     eps_km : float, optional
-        DBSCAN: the neighbourhood, km. HDBSCAN: clusters closer than that are not split further.
+        Only for DBSCAN: the neighbourhood, km.
 
     Returns
     -------
@@ -64,11 +64,9 @@ def label_positions(
     lat, lon = np.asarray(lat, np.float64), np.asarray(lon, np.float64)
     if lat.ndim != 1 or lat.shape != lon.shape:
         raise ValueError(f"lat has shape {lat.shape}, lon {lon.shape}; both must be (n,)")
-    _check(method, min_size, min_samples)
+    _check(method, min_size, min_samples, eps_km)
     if method == "dbscan" and eps_km is None:
         raise ValueError("method 'dbscan' needs eps_km, the neighbourhood in km")
-    if eps_km is not None and not (np.isfinite(eps_km) and eps_km > 0.0):
-        raise ValueError(f"eps_km is {eps_km}; it must be a distance in km, more than 0")
     valid = np.flatnonzero((np.abs(lat) <= 90.0) & (np.abs(lon) <= 180.0))
     # A pole is one place, the antimeridian one meridian.
     phi = np.radians(lat[valid])
@@ -91,7 +89,7 @@ def label_behaviour(
     method, min_size, min_samples
         As in `label_positions`.
     eps : float, optional
-        DBSCAN: the neighbourhood, as root mean square of standardised differences; `FEATURE_EPS` unless told.
+        Only for DBSCAN: the neighbourhood, as root mean square of standardised differences; `FEATURE_EPS` unless told.
 
     Returns
     -------
@@ -106,9 +104,7 @@ def label_behaviour(
     values = np.asarray(features, np.float64)
     if values.ndim != 2:
         raise ValueError(f"features have shape {values.shape}; (n, k) is needed")
-    _check(method, min_size, min_samples)
-    if eps is not None and not (np.isfinite(eps) and eps > 0.0):
-        raise ValueError(f"eps is {eps}; it must be more than 0")
+    _check(method, min_size, min_samples, eps)
     valid = np.flatnonzero(np.isfinite(values).all(axis=1))
     scaled = standardised(values[valid])
     radius = (FEATURE_EPS if eps is None else eps) * np.sqrt(max(scaled.shape[1], 1)) if method == "dbscan" else None
@@ -125,13 +121,18 @@ def standardised(values: Array) -> Array:
     return (values[:, told] - values[:, told].mean(axis=0)) / spread[told]
 
 
-def _check(method: str, min_size: int, min_samples: int | None) -> None:
+def _check(method: str, min_size: int, min_samples: int | None, eps: float | None) -> None:
     if method not in get_args(Method):
         raise ValueError(f"method is {method!r}; it must be one of {', '.join(get_args(Method))}")
     if min_size < 2:
         raise ValueError(f"min_size is {min_size}; a cluster needs 2 nodes or more")
     if min_samples is not None and min_samples < 1:
         raise ValueError(f"min_samples is {min_samples}; it must be 1 or more")
+    if eps is not None and method == "hdbscan":
+        # scikit-learn 1.9's cluster_selection_epsilon fails under NumPy 2.4.
+        raise ValueError(f"eps is {eps}; it is the neighbourhood of 'dbscan', and 'hdbscan' takes none")
+    if eps is not None and not (np.isfinite(eps) and eps > 0.0):
+        raise ValueError(f"eps is {eps}; a neighbourhood must be more than 0")
 
 
 def _labelled(
@@ -147,14 +148,14 @@ def _labelled(
     # Neither which row comes first nor which cluster is found first may matter.
     order = np.lexsort(at.T)
     if method == "hdbscan":
-        labels[order], strength[order] = _hdbscan(at[order], metric, min_size, samples, eps)
+        labels[order], strength[order] = _hdbscan(at[order], metric, min_size, samples)
     else:
         labels[order] = _dbscan(at[order], metric, samples, float(eps or 0.0))
         strength[:] = 1.0
     return _by_size(labels, strength, order, min_size)
 
 
-def _hdbscan(at: Array, metric: str, min_size: int, samples: int, eps: float | None) -> tuple[Any, Any]:
+def _hdbscan(at: Array, metric: str, min_size: int, samples: int) -> tuple[Any, Any]:
     # Loads slowly, and a graph without clusters does not need it.
     from sklearn.cluster import HDBSCAN
 
@@ -162,7 +163,7 @@ def _hdbscan(at: Array, metric: str, min_size: int, samples: int, eps: float | N
         raise ValueError(f"{len(at)} nodes are too many for method 'hdbscan', {MAX_HDBSCAN} at most; take 'dbscan'")
     model = HDBSCAN(
         min_cluster_size=min_size, min_samples=samples, metric=metric, copy=True,
-        cluster_selection_epsilon=eps or 0.0, algorithm="ball_tree" if metric == "haversine" else "auto",
+        algorithm="ball_tree" if metric == "haversine" else "auto",
     ).fit(at)  # fmt: skip
     return model.labels_, np.nan_to_num(model.probabilities_)
 
