@@ -23,8 +23,8 @@ class CMAESSampler:
     """Covariance matrix adaptation in the unit cube.
 
     It starts in the middle; bounds are kept by the library's boundary transformation. A search that has converged or
-    stalls is begun anew from a random place, each time with twice the population (IPOP, Auger and Hansen 2005). Points
-    beyond what makes up its own generation are drawn from the same distribution.
+    stalls is begun anew from a random place, each time with twice the population (IPOP, Auger and Hansen 2005). A
+    generation ends when it has at least as many points as the population and all that were asked for have been told.
 
     Parameters
     ----------
@@ -66,15 +66,15 @@ class CMAESSampler:
         return np.clip(points[:, : self._dimension], 0.0, 1.0)
 
     def tell(self, points: ArrayLike, fitness: ArrayLike) -> None:
-        """Take in points; as soon as they make up a generation the distribution follows them."""
+        """Take in points; when they make up a generation the distribution follows them."""
         told, values = checked(points, fitness, self._dimension)
         if len(told) > len(self._waiting):
             raise ValueError(f"{len(told)} points are told and {len(self._waiting)} were asked for")
         for value in values:
             self._told.append(self._waiting.pop(0))
             self._values.append(-float(value))  # the library minimises
-            if len(self._values) >= self._size:
-                self._learn()
+        if len(self._values) >= self._size and not self._waiting:
+            self._learn()
 
     def revise(self, numbers: Sequence[int], fitness: ArrayLike) -> None:
         """Nothing: a generation that has been learnt from is not gone back to."""

@@ -74,7 +74,7 @@ def under_fire(folder: Path, runs: int, kills: int, chance: random.Random) -> di
                 count["hunts killed"] += 1
                 count["orphans"] += survivors(workers)
                 break
-            if workers and chance.random() < 0.05:
+            if workers and count["workers killed"] < 3 * kills and chance.random() < 0.1:
                 count["workers killed"] += 1
                 os.kill(chance.choice(workers), signal.SIGKILL)
         out = process.communicate()[0]
