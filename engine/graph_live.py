@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,8 +19,11 @@ from engine.events.log import EventLog
 from engine.graph_history import GraphHistory
 from engine.hypergraph.graph_fold import GraphFold
 from engine.hypergraph.graph_snapshot import GraphSnapshot
+from engine.hypergraph.shadow import ShadowFold
 
 logger = logging.getLogger(__name__)
+
+Publish = Callable[[pa.Table], int]
 
 NEAR_EVENTS = 5_000
 """So near to the end of the log the follower takes over."""
@@ -29,6 +33,9 @@ SHARED_S = 0.5
 
 SAVE_AT_END_EVENTS = 10_000
 """With so many events since the graph was saved it is saved once more at the end, for a quick start."""
+
+SHADOW_EVENTS = 50_000
+"""Shadow edges are made anew at a start from so many of the last events; what was told of them is in the log."""
 
 RETRY_S = 1.0
 """Wait before the log is read again after it could not be, s."""
@@ -42,6 +49,8 @@ class GraphLive:
     log : EventLog
     folder : Path or None
         Where graphs of the past are kept; None is a temporary folder.
+    publish : callable, optional
+        Takes events (promotions and expiries of shadow edges) and says how many it took.
     fold : GraphFold, optional
         An empty one, with bounds of one's own.
 
@@ -49,15 +58,21 @@ class GraphLive:
     ----------
     fold : GraphFold
     history : GraphHistory
+    shadows : ShadowFold
+        Pairs that may belong together; `engine.hypergraph.shadow`.
     caught_up : bool
         Whether it has had all that was in the log when it began to follow.
     """
 
-    def __init__(self, log: EventLog, folder: Path | None, fold: GraphFold | None = None) -> None:
+    def __init__(
+        self, log: EventLog, folder: Path | None, publish: Publish | None = None, fold: GraphFold | None = None
+    ) -> None:
         self.fold = GraphFold() if fold is None else fold
         self.history = GraphHistory(log, folder, self.fold)
+        self.shadows = ShadowFold()
         self.caught_up = False
-        self._log = log
+        self._log, self._publish = log, publish
+        self._untold: pa.Table | None = None  # transitions that found no room yet
         self._shot: GraphSnapshot | None = None
         self._shooting = threading.Lock()
         self._stopping = threading.Event()
@@ -67,6 +82,17 @@ class GraphLive:
         """Take the next events; what the follower calls."""
         self.fold.apply(events)
         self.history.offer(self.fold)
+
+    def apply_shadows(self, events: pa.Table) -> None:
+        """Take the next events for shadow edges, and publish what comes of it."""
+        self.shadows.apply(events)
+        if self._publish is None:
+            return
+        fresh = self.shadows.take_transitions()
+        told = fresh if self._untold is None else pa.concat_tables([self._untold, fresh])
+        # Never waits: this is the thread that the log's readers hang on.
+        rest = told.slice(self._publish(told)) if told.num_rows else told
+        self._untold = rest if rest.num_rows else None
 
     def follow(self, follower: Follower) -> None:
         """Begin with the newest saved graph, catch up with the log, and then follow."""
@@ -109,9 +135,23 @@ class GraphLive:
                             return
                         self.fold.apply(table)
                         self.history.offer(self.fold)
+                self._recall_shadows()
                 follower.add(self, from_seq=self.fold.seq, name="GraphFold")
+                follower.add(_Shadows(self), from_seq=self.fold.seq, name="ShadowFold")
                 self.caught_up = True
                 return
             except Exception:
                 logger.exception("the graph cannot catch up with the log; trying again")
                 self._stopping.wait(RETRY_S)
+
+    def _recall_shadows(self) -> None:
+        last = self.fold.seq
+        for table in self._log.stream(max(0, last - SHADOW_EVENTS), last=last):
+            self.shadows.apply(table)
+
+
+class _Shadows:
+    """Shadow edges as a fold of their own: if they fail, the graph does not."""
+
+    def __init__(self, live: GraphLive) -> None:
+        self.apply = live.apply_shadows

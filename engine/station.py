@@ -148,7 +148,7 @@ class Station:
             self.follower.add(self.trails_fold)
             self.monitoring = self._open(Monitoring(self.log, self.queue, self.bus, self.instance), "stop")
             self.monitoring.start(self.follower, recent, time.time())
-            self.graph_live = self._open(GraphLive(self.log, self._graph_folder()), "stop")
+            self.graph_live = self._open(GraphLive(self.log, self._graph_folder(), self._put_now), "stop")
             self.follower.start()
             self.graph_live.follow(self.follower)
             self._writer = LogWriter(self.queue, self.log, self.bus)
@@ -314,6 +314,9 @@ class Station:
             return EventLog(":memory:")
         self.settings.data_dir.mkdir(parents=True, exist_ok=True)
         return EventLog(self.settings.data_dir / "events.duckdb")
+
+    def _put_now(self, events: pa.Table) -> int:
+        return self.queue.put(events, 0.0)
 
     def _graph_folder(self) -> Path | None:
         return None if str(self.settings.data_dir) == ":memory:" else self.settings.data_dir / "graph"
