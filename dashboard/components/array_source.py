@@ -11,9 +11,9 @@ from typing import Any, Protocol
 import numpy as np
 import xarray as xr
 
-from engine.hdf5 import Dataset
-from engine.hdf5.reduce import block_reduce
-from engine.hdf5.views import axis_coordinate
+from engine.hdf5 import Dataset, Overview, Overviews
+from engine.hdf5.reduce import block_reduce, step_for
+from engine.hdf5.views import View, axis_coordinate
 
 Bounds = tuple[float, float, float, float]
 """Left, bottom, right, top in the units of the axes."""
@@ -85,7 +85,7 @@ class ArraySource:
         ny, nx = self._values.shape
         y = _cells(bounds[1], bounds[3], self.y0, self.dy, ny)
         x = _cells(bounds[0], bounds[2], self.x0, self.dx, nx)
-        steps = (_step(y, shape[0]), _step(x, shape[1]))
+        steps = (step_for(y, shape[0]), step_for(x, shape[1]))
         y, x = (
             (low - low % s, min(-(-high // s) * s, n)) for (low, high), s, n in ((y, steps[0], ny), (x, steps[1], nx))
         )
@@ -116,14 +116,18 @@ class DatasetSource:
     part : {"value", "magnitude", "phase", "real", "imaginary"}
     member : str
         Of a compound type.
+    overviews : Overviews, optional
+        Where coarse levels are kept, and made if the dataset turns out to be too large to be read at once.
     """
 
     def __init__(self, dataset: Dataset, slices: Any = (), axes: tuple[int, int] | None = None, part: str = "value",
-                 member: str = "") -> None:  # fmt: skip
+                 member: str = "", overviews: Overviews | None = None) -> None:  # fmt: skip
         shape = dataset.shape or ()
         if len(shape) < 2:
             raise ValueError(f"{dataset.path} has the shape {shape}; a picture needs two dimensions")
         self.dataset, self.part, self.member = dataset, part, member
+        self._overviews = overviews
+        self.overview: Overview | None = None
         self.axes = axes or (len(shape) - 2, len(shape) - 1)
         given = list(slices) + [0] * (len(shape) - len(slices))
         self.slices = [int(at) if isinstance(at, (int, np.integer)) else 0 for at in given]
@@ -147,8 +151,25 @@ class DatasetSource:
         wish: list[Any] = list(self.slices)
         for axis, low, high, (first, width) in zip(self.axes, bounds[1::-1], bounds[3:1:-1], self._axes, strict=True):
             wish[axis] = _cells(low, high, first, width, size[axis])
-        found = self.dataset.view(wish, shape, self.axes, self.part, self.member, budget_s)
+        if self._overviews is not None and self.overview is None:
+            self.overview = self._overviews.find(self.dataset, self._cut(), self.part, self.member)
+        found = self.dataset.view(wish, shape, self.axes, self.part, self.member, budget_s, self.overview)
+        late = found.attrs["how"] == "sampled" and budget_s >= THOROUGH_S
+        if late and self._overviews is not None and (self.overview is None or self.overview.state == "failed"):
+            self.overview = self._overviews.find(self.dataset, self._cut(), self.part, self.member, build=True)
         return laid_out(found.values, dict(found.attrs), found.attrs["box"], self._axes, self._names, self._units)
+
+    @property
+    def progress(self) -> float | None:
+        """How far the coarse levels are made, 0 to 1; None while none are being made."""
+        return _progress(self.overview)
+
+    def _cut(self) -> View:
+        return View(tuple((at, at + 1) for at in self.slices), self.axes)
+
+
+def _progress(overview: Overview | None) -> float | None:
+    return overview.progress if overview is not None and overview.state == "building" else None
 
 
 def laid_out(values: np.ndarray, attrs: dict[str, Any], box: Any, axes: Any, names: list[str], units: list[str]
@@ -173,13 +194,6 @@ def _cells(low: float, high: float, first: float, width: float, size: int) -> tu
     ends = sorted(((low - first) / width + 0.5, (high - first) / width + 0.5))
     start = int(np.clip(np.floor(ends[0] + 1e-9), 0, size - 1))
     return start, int(np.clip(np.ceil(ends[1] - 1e-9), start + 1, size))
-
-
-def _step(side: tuple[int, int], pixels: int) -> int:
-    step = 1
-    while -(-(side[1] - side[0]) // step) + (step > 1) > max(pixels, 2):
-        step *= 2
-    return step
 
 
 def _widened(side: tuple[int, int], step: int, size: int) -> tuple[int, int]:

@@ -93,7 +93,7 @@ class ArrayView(pn.viewable.Viewer):
         self.shared = shared or SharedLimits()
         self.drawn_with = Scale()
         self._latest = Latest()
-        self._keep, self._of = False, None
+        self._keep, self._waiting, self._of = False, False, None
         self._whole: xr.DataArray | None = None
         self._own = (0.0, 1.0)
         self._looks: list[Callable[[float, float], None]] = []
@@ -218,6 +218,29 @@ class ArrayView(pn.viewable.Viewer):
         self.param.update(status=describe(picture, self.drawn_with), error="", busy=rough)
         if rough and view == self.ranges.view and not self._latest.waiting:
             self._look(THOROUGH_S)
+        elif getattr(source, "progress", None) is not None:
+            self._wait_for_levels()
+
+    def _wait_for_levels(self) -> None:
+        """Tell how far the coarse levels are, and look again when they are there."""
+        document = pn.state.curdoc
+        if document is None or document.session_context is None or self._waiting:
+            return
+        self._waiting = True
+        source = self.source
+
+        def ask() -> None:
+            self._waiting = False
+            if source is not self.source or self._latest.closed:
+                return
+            progress = source.progress
+            if progress is None or self.picture is None:
+                self._look()
+            else:
+                self.status = f"{describe(self.picture, self.drawn_with)} · overview {100 * progress:.0f} %"
+                self._wait_for_levels()
+
+        document.add_timeout_callback(ask, 1_000)
 
     def _serves(self, bounds: Any, shape: tuple[int, int]) -> bool:
         """Whether what is drawn is what would be asked for: the whole bounds, just as fine."""

@@ -28,7 +28,7 @@ from dashboard.components.line_view import LineSource, LineView
 from dashboard.components.notebook_output import token_style
 from dashboard.components.widget_style import heading, styled
 from dashboard.theme import ASSETS, THEMES
-from engine.hdf5 import Dataset, Hdf5Error, Node, Tree, open_hdf5
+from engine.hdf5 import Dataset, Hdf5Error, Node, Tree, open_hdf5, shared_overviews
 from engine.hdf5.folders import Inbox, files_in
 from engine.hdf5.identity import identity
 
@@ -338,7 +338,10 @@ class Hdf5Explorer(pn.viewable.Viewer):
                 source: Any = LineSource(dataset, self.slices.slices, axes[0], **how)
                 shown: Any = self.line
             else:
-                source, shown = DatasetSource(dataset, self.slices.slices, (axes[0], axes[1]), **how), self.view
+                source, shown = (
+                    DatasetSource(dataset, self.slices.slices, (axes[0], axes[1]), **how, overviews=shared_overviews()),
+                    self.view,
+                )
         except (Hdf5Error, ValueError) as error:
             self._fail(error)
             return

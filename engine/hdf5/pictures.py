@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from engine.hdf5.blocks import Box, Numbers
-from engine.hdf5.reduce import block_reduce
+from engine.hdf5.reduce import block_reduce, step_for
 
 BAND_BYTES = 32 << 20
 """What is held of the dataset at a time."""
@@ -37,14 +37,8 @@ class Request:
 def steps_for(request: Request) -> tuple[int, int]:
     """Cells in one pixel along y and x: powers of two."""
     sizes = [request.box[axis][1] - request.box[axis][0] for axis in request.axes]
-    steps = []
-    for size, pixels in zip([1] * (2 - len(sizes)) + sizes, request.shape, strict=True):
-        step = 1
-        # Blocks are counted from cell 0, so that one more than size/step may be cut.
-        while -(-size // step) + (step > 1) > max(pixels, 2):
-            step *= 2
-        steps.append(step)
-    return steps[0], steps[1]
+    tall, wide = ([1] * (2 - len(sizes)) + sizes)[-2:]
+    return step_for((0, tall), request.shape[0]), step_for((0, wide), request.shape[1])
 
 
 def picture(numbers: Numbers, request: Request) -> dict[str, Any]:
@@ -75,6 +69,14 @@ def picture(numbers: Numbers, request: Request) -> dict[str, Any]:
     left = max(request.budget_s - (time.monotonic() - started), 0.5 * request.budget_s)
     values, share = _sampled(numbers, request, steps, y, x, left)
     return frame | {"values": values, "how": "sampled", "share": share} | _counts(values)
+
+
+def blocks(numbers: Numbers, request: Request, steps: tuple[int, int]) -> dict[str, Any]:
+    """Means (of a line also extremes) and counts of all blocks of cells in a box, however long it takes."""
+    y, x = _sides(numbers, request, steps)
+    parts = _bands(numbers, request, steps, y, x, 0.0, len(request.axes) == 1)
+    assert parts is not None
+    return parts
 
 
 def _sides(numbers: Numbers, request: Request, steps: tuple[int, int]) -> list[tuple[int, int]]:
@@ -128,6 +130,15 @@ def _chunk(numbers: Numbers, request: Request) -> tuple[int, int]:
 
 def _averaged(numbers: Numbers, request: Request, steps: tuple[int, int], y: tuple[int, int], x: tuple[int, int],
               started: float, extremes: bool) -> dict[str, Any] | None:  # fmt: skip
+    parts = _bands(numbers, request, steps, y, x, started, extremes)
+    if parts is None:
+        return None
+    out: dict[str, Any] = {"values": parts["mean"]} | {n: parts[n] for n in ("min", "max") if n in parts}
+    return out | {name: int(parts[name].sum()) if name in parts else 0 for name in ("nan", "inf")}
+
+
+def _bands(numbers: Numbers, request: Request, steps: tuple[int, int], y: tuple[int, int], x: tuple[int, int],
+           started: float, extremes: bool) -> dict[str, Any] | None:  # fmt: skip
     """Means over all cells, band by band; None as soon as it is clear that the time will not do."""
     chunk = _chunk(numbers, request)
     tall, wide = (max(step, -(-size // step) * step) for step, size in zip(steps, chunk, strict=True))
@@ -147,11 +158,10 @@ def _averaged(numbers: Numbers, request: Request, steps: tuple[int, int], y: tup
                     parts[name] = np.zeros((ny, nx), values.dtype)
                 parts[name][place] = values
             done += (bottom - top) * (right - left)
-            spent = time.monotonic() - started
+            spent = time.monotonic() - started if started else 0.0
             if spent > 0.1 * request.budget_s and spent * total / done > request.budget_s:
                 return None
-    out: dict[str, Any] = {"values": parts["mean"]} | {n: parts[n] for n in ("min", "max") if n in parts}
-    return out | {name: int(parts[name].sum()) if name in parts else 0 for name in ("nan", "inf")}
+    return parts
 
 
 def _sampled(numbers: Numbers, request: Request, steps: tuple[int, int], y: tuple[int, int], x: tuple[int, int],

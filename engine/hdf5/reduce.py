@@ -32,7 +32,7 @@ def block_reduce(block: np.ndarray, steps: tuple[int, int], extremes: bool = Fal
            [10.5, 12.5]])
     """
     out_type = np.dtype("f8") if block.dtype.itemsize > 4 else np.dtype("f4")
-    sizes = [_sizes(n, step) for n, step in zip(block.shape, steps, strict=True)]
+    sizes = [block_sizes(n, step) for n, step in zip(block.shape, steps, strict=True)]
     cells = np.multiply.outer(*sizes)
     total = _sum(block, steps)
     out: dict[str, np.ndarray] = {}
@@ -79,7 +79,24 @@ def combine(level: dict[str, np.ndarray], cells: np.ndarray, steps: tuple[int, i
     return out
 
 
-def _sizes(n: int, step: int) -> np.ndarray:
+def step_for(side: tuple[int, int], pixels: int) -> int:
+    """Cells in a pixel: the least power of two with which a side fits into so many.
+
+    Blocks are counted from cell 0, so that one more than size/step may be cut.
+
+    Examples
+    --------
+    >>> step_for((0, 1000), 500), step_for((0, 300), 500)
+    (4, 1)
+    """
+    step = 1
+    while -(-(side[1] - side[0]) // step) + (step > 1) > max(pixels, 2):
+        step *= 2
+    return step
+
+
+def block_sizes(n: int, step: int) -> np.ndarray:
+    """Cells in each block along a side of n cells; the last may be cut short."""
     sizes = np.full(-(-n // step), step, dtype="i8")
     if n % step:
         sizes[-1] = n % step

@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 
 from engine.hdf5 import describe as _describe
+from engine.hdf5 import pictures
 from engine.hdf5.blocks import Numbers
 from engine.hdf5.conventions import MAX_AXIS, default_of
 from engine.hdf5.datatypes import plain
@@ -64,6 +65,16 @@ def view(file: str, allowed: list[str], path: str, box: list[list[int]], axes: l
         return found | {"damaged": len(numbers.damaged), "damage": numbers.damage, "notes": session.notes}
 
 
+def blocks(file: str, allowed: list[str], path: str, box: list[list[int]], axes: list[int], steps: list[int],
+           **how: Any) -> Any:  # fmt: skip
+    """Means and counts of blocks of cells, for an overview."""
+    with Session(file, allowed) as session:
+        size = session.path.stat().st_size if session.overlays else None
+        numbers = Numbers(_dataset(session, path), size=size, missed=session.missed, **how)
+        request = Request(tuple((a, b) for a, b in box), tuple(axes), (1, 1), 0.0)
+        return pictures.blocks(numbers, request, (steps[0], steps[1]))
+
+
 def axis(file: str, allowed: list[str], path: str, start: int, stop: int) -> Any:
     """Coordinates along one axis, in float64; of a long one a few, to tell whether it is even."""
     with Session(file, allowed) as session:
@@ -100,5 +111,5 @@ def _dataset(session: Session, path: str) -> h5py.Dataset:
     return found
 
 
-REQUESTS = {call.__name__: call for call in (ping, look, members, describe, view, axis, table)}
+REQUESTS = {call.__name__: call for call in (ping, look, members, describe, view, blocks, axis, table)}
 """By name."""

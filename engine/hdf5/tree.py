@@ -17,6 +17,7 @@ import xarray as xr
 
 from engine.hdf5.errors import NotAllowed, ReaderCrashed, ReaderTimeout, Unreadable
 from engine.hdf5.identity import identity
+from engine.hdf5.overview import Overview
 from engine.hdf5.readers import Readers, shared_readers
 from engine.hdf5.views import box_of, data_array
 
@@ -166,6 +167,7 @@ class Dataset(Node):
     def view(
         self, slices: Slices = (), shape: tuple[int, int] = (512, 512), axes: tuple[int, ...] | None = None,
         part: str = "value", member: str = "", budget_s: float = 0.25,
+        overview: Overview | None = None,
     ) -> xr.DataArray:  # fmt: skip
         """What is in view, at most the asked resolution.
 
@@ -184,6 +186,9 @@ class Dataset(Node):
             Of a compound type, which member.
         budget_s : float
             About how long reading may take, s; it decides between means of all cells and single cells.
+
+        overview : Overview, optional
+            Used where it is ready and fine enough, see `engine.hdf5.overview`.
 
         Returns
         -------
@@ -205,7 +210,7 @@ class Dataset(Node):
         if self.problem:
             raise Unreadable(f"{self.path}: {self.problem}")
         view = box_of(self, slices, axes)
-        return data_array(self, view, shape, part, member, budget_s)
+        return data_array(self, view, shape, part, member, budget_s, overview)
 
     def table(self, start: int = 0, count: int = 200, others: Sequence[int] = ()) -> pd.DataFrame:
         """Values as they are, along the last dimension: compound types with a column for each member.

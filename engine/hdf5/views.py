@@ -9,8 +9,10 @@ import numpy as np
 import xarray as xr
 
 from engine.hdf5.errors import Hdf5Error, Unreadable
+from engine.hdf5.reduce import step_for
 
 if TYPE_CHECKING:
+    from engine.hdf5.overview import Overview
     from engine.hdf5.tree import Dataset, Slices
 
 EVEN = 1e-3
@@ -82,8 +84,9 @@ def _range(wish: Any, size: int, axis: int) -> tuple[int, int]:
 
 
 def data_array(
-    dataset: Dataset, view: View, shape: tuple[int, int], part: str, member: str, budget_s: float
-) -> xr.DataArray:
+    dataset: Dataset, view: View, shape: tuple[int, int], part: str, member: str, budget_s: float,
+    overview: Overview | None = None,
+) -> xr.DataArray:  # fmt: skip
     """The picture of a view, see `Dataset.view`."""
     said = dataset.conventions
     kind = dataset.type_class
@@ -94,6 +97,14 @@ def data_array(
         kind = next((f["class"] for f in dataset.info["fields"] if f["name"] == member), kind)
     # Names and angles have no mean.
     average = kind not in ("enum", "bitfield") and part != "phase"
+    coarse = None
+    if overview is not None:
+        sides = [view.box[axis] for axis in view.axes]
+        y, x = ([(0, 1)] * (2 - len(sides)) + sides)[-2:]
+        wanted = [step_for(side, pixels) for side, pixels in zip((y, x), (shape[0], shape[1]), strict=True)]
+        coarse = overview.picture(y, x, (wanted[0], wanted[1]))
+    if coarse is not None:
+        return _labelled(dataset, view, coarse, part, member, kind)
     found = dataset.tree.ask(
         "view", path=dataset.path, box=[list(side) for side in view.box], axes=list(view.axes),
         shape=[max(int(shape[0]), 1), max(int(shape[1]), 2)], budget_s=budget_s, average=average, part=part,
