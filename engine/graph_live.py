@@ -17,6 +17,7 @@ import pyarrow as pa
 from engine.events.follower import Follower
 from engine.events.log import EventLog
 from engine.graph_history import GraphHistory
+from engine.hypergraph.fingerprint_stability import FingerprintStability
 from engine.hypergraph.graph_fold import GraphFold
 from engine.hypergraph.graph_snapshot import GraphSnapshot
 from engine.hypergraph.shadow import ShadowFold
@@ -34,8 +35,8 @@ SHARED_S = 0.5
 SAVE_AT_END_EVENTS = 10_000
 """With so many events since the graph was saved it is saved once more at the end, for a quick start."""
 
-SHADOW_EVENTS = 50_000
-"""Shadow edges are made anew at a start from so many of the last events; what was told of them is in the log."""
+RECALLED_EVENTS = 50_000
+"""Shadow edges and stable fingerprints are made anew at a start from so many of the last events."""
 
 RETRY_S = 1.0
 """Wait before the log is read again after it could not be, s."""
@@ -60,6 +61,8 @@ class GraphLive:
     history : GraphHistory
     shadows : ShadowFold
         Pairs that may belong together; `engine.hypergraph.shadow`.
+    fingerprints : FingerprintStability
+        Who keeps a fingerprint while the address changes.
     caught_up : bool
         Whether it has had all that was in the log when it began to follow.
     """
@@ -70,6 +73,7 @@ class GraphLive:
         self.fold = GraphFold() if fold is None else fold
         self.history = GraphHistory(log, folder, self.fold)
         self.shadows = ShadowFold()
+        self.fingerprints = FingerprintStability()
         self.caught_up = False
         self._log, self._publish = log, publish
         self._untold: pa.Table | None = None  # transitions that found no room yet
@@ -135,19 +139,22 @@ class GraphLive:
                             return
                         self.fold.apply(table)
                         self.history.offer(self.fold)
-                self._recall_shadows()
+                self._recall()
                 follower.add(self, from_seq=self.fold.seq, name="GraphFold")
                 follower.add(_Shadows(self), from_seq=self.fold.seq, name="ShadowFold")
+                follower.add(self.fingerprints, from_seq=self.fold.seq)
                 self.caught_up = True
                 return
             except Exception:
                 logger.exception("the graph cannot catch up with the log; trying again")
                 self._stopping.wait(RETRY_S)
 
-    def _recall_shadows(self) -> None:
+    def _recall(self) -> None:
+        """Fold the last events into what is not saved."""
         last = self.fold.seq
-        for table in self._log.stream(max(0, last - SHADOW_EVENTS), last=last):
+        for table in self._log.stream(max(0, last - RECALLED_EVENTS), last=last):
             self.shadows.apply(table)
+            self.fingerprints.apply(table)
 
 
 class _Shadows:
