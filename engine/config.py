@@ -34,6 +34,11 @@ class Settings:
     backfill_s : float
         Seconds of the recording to ingest at once at start, so that there is a past to look at
         (``BACKFILL_S``, default 1800).
+    hdf5_folders : tuple of Path
+        Folders whose HDF5 files may be explored besides ``DATA_DIR/runs`` and ``DATA_DIR/files``
+        (``HDF5_FOLDERS``, separated as in PATH). Whoever reaches the pages can read all such files in them.
+    upload_mib : int
+        Size of the files that one viewer may hand in to be explored, MiB in all (``UPLOAD_MIB``, default 512).
     """
 
     data_dir: Path = Path("data/run")
@@ -43,6 +48,8 @@ class Settings:
     origins: tuple[str, ...] = ()
     feed: str = "sample"
     backfill_s: float = 1800.0
+    hdf5_folders: tuple[Path, ...] = ()
+    upload_mib: int = 512
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Settings:
@@ -67,6 +74,8 @@ class Settings:
             origins=tuple(o.strip() for o in (env.get("ORIGINS") or "").split(",") if o.strip()),
             feed=env.get("FEED") or "sample",
             backfill_s=_number(env, "BACKFILL_S", 1800.0, 0.0, 86_400.0),
+            hdf5_folders=tuple(Path(f) for f in (env.get("HDF5_FOLDERS") or "").split(os.pathsep) if f.strip()),
+            upload_mib=_whole(env, "UPLOAD_MIB", 512, 0, 65_536),
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import panel as pn
@@ -66,7 +67,13 @@ class Latest:
             outcome = _outcome(work)
             # A session that is gone takes no more callbacks; nobody looks at the result then.
             if not self.closed and document.session_context is not None:
-                document.add_next_tick_callback(lambda done=done, outcome=outcome: done(outcome))
+                document.add_next_tick_callback(partial(_hand_over, done, outcome))
+
+
+def _hand_over(done: Callable[[Any], None], outcome: Any) -> None:
+    """Give a result to its session; held, so that no change overtakes the message that brings the models it is of."""
+    with pn.io.hold():
+        done(outcome)
 
 
 def _outcome(work: Callable[[], Any]) -> Any:

@@ -79,7 +79,7 @@ def spectrum_columns(grid: np.ndarray, domain_size: float) -> dict[str, dict[str
         inside = at <= k[-1]
         n = int(inside.sum())
         empty["targets"] = {
-            "k": at[inside], "low": np.full(n, shown.min()), "high": np.full(n, shown.max() + 0.3 * np.ptp(shown)),
+            "k": at[inside], "low": np.full(n, shown.min()), "high": np.full(n, shown.max()),
             "text": [f"ln {p}" for p, keep in zip(_PRIMES, inside, strict=True) if keep],
         }  # fmt: skip
     return empty
@@ -139,7 +139,7 @@ class Spectrum:
         self._targets = f.add_glyph(s["targets"], Segment(x0="k", x1="k", y0="low", y1="high", line_dash=[4, 3]))
         self._text = f.add_glyph(
             s["targets"],
-            Text(x="k", y="high", text="text", text_font_size="9px", angle=1.5708, x_offset=-2, text_align="right"),
+            Text(x="k", y="high", text="text", text_font_size="9px", angle=1.5708, x_offset=-1, text_align="right"),
         )
         self._line = f.add_glyph(s["line"], Line(x="k", y="power", line_width=1.4))
         self._peaks = f.add_glyph(s["peaks"], Scatter(x="k", y="power", size=6))
@@ -161,13 +161,18 @@ class Spectrum:
             self.sources[name].data = columns
         power = np.asarray(self.sources["line"].data["power"])
         if power.size:
-            low, high = int(np.floor(power.min())), int(np.ceil(power.max()))
-            step = max((high - low) // 4, 1)
             targets, k = np.asarray(self.sources["targets"].data["k"]), np.asarray(self.sources["line"].data["k"])
             # The targets and what lies around them; beyond, the spectrum only falls.
             right = min(float(k[-1]), 1.35 * float(targets[-1])) if targets.size else float(k[-1])
-            inside = power[k <= right]
-            low, high = float(inside.min()), float(inside.max())
+            low, high = float(power[k <= right].min()), float(power[k <= right].max())
+            room = high - low + 0.3
             self.figure.x_range.update(start=0.0, end=right)
-            self.figure.y_range.update(start=low - 0.08 * (high - low) - 0.1, end=high + 0.35 * (high - low) + 0.1)
-            self.figure.yaxis.ticker = FixedTicker(ticks=list(range(low, high + 1, step)))
+            self.figure.y_range.update(start=low - 0.08 * room, end=high + 0.3 * room)
+            first, last = int(np.ceil(low - 0.08 * room)), int(np.floor(high + 0.3 * room))
+            self.figure.yaxis.ticker = FixedTicker(ticks=list(range(first, last + 1, max((last - first) // 4, 1))))
+            n = len(targets)
+            self.sources["targets"].data = {
+                **self.sources["targets"].data,
+                "low": np.full(n, low - room),
+                "high": np.full(n, high + 0.28 * room),
+            }

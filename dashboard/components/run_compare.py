@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 import panel as pn
+from bokeh.events import Tap
+from bokeh.models.annotations import Span
 from numpy.typing import NDArray
 
 from dashboard.components.array_ranges import LinkedRanges
@@ -22,7 +24,9 @@ from dashboard.components.array_view import ArrayView, SharedLimits
 from dashboard.components.latest import Latest
 from dashboard.components.run_listing import Listing
 from dashboard.components.run_rows import differing
+from dashboard.components.run_sections import RunSections
 from dashboard.components.runs_state import RunsState
+from dashboard.theme import THEMES
 from engine.hunts import HuntDesk
 from engine.run_grids import GridInfo, GridUnavailable
 
@@ -65,7 +69,9 @@ class RunCompare:
         self._slots: list[_Slot] = []
         self._listing: Listing | None = None
         self.ranges.listen(self._looked)
-        self.view = pn.Column(margin=0, sizing_mode="stretch_both")
+        self.sections = RunSections(state.theme)
+        self._stage = pn.Column(margin=0, sizing_mode="stretch_both")
+        self.view = pn.Column(self._stage, self.sections.view, margin=0, sizing_mode="stretch_both")
 
     @property
     def grid(self) -> Grid | None:
@@ -146,7 +152,7 @@ class RunCompare:
         if read is None:
             return
         runs = [run for run in read.key[0] if run in read.grids]
-        style = (s.scale, s.limits, s.fixed, s.theme)
+        style = (s.scale, s.limits, s.fixed, s.theme, s.cut)
         shown = (read.key, tuple(runs), s.compare, style)
         if shown == self._shown or not runs:
             return
@@ -157,8 +163,16 @@ class RunCompare:
         self._slots_of(len(panels))
         flicker = s.compare == "flicker" and len(panels) > 1
         for at, (slot, (run, title, grid, diverging)) in enumerate(zip(self._slots, panels, strict=True)):
-            slot.show(run, title, grid, s, diverging)
+            colour = RunSections.colour(runs.index(run), s.theme) if run else ""
+            slot.show(run, title, grid, s, diverging, colour)
             slot.place(at, len(panels), flicker)
+            slot.mark(s.cut, s.theme)
+        colours = [RunSections.colour(at, s.theme) for at in range(len(runs))]
+        self.sections.draw([read.grids[run] for run in runs], colours, s.cut, s.theme)
+        # Placed when all is set: a change of what the browser does not have yet would be refused there.
+        for slot in self._slots:
+            if slot.view not in self._stage.objects:
+                self._stage.append(slot.view)
         missing = [f"{run[:10]}: {reason}" for run, reason in read.reasons.items() if run != s.selected]
         self.note = "; ".join(missing)
 
@@ -190,11 +204,12 @@ class RunCompare:
     def _slots_of(self, n: int) -> None:
         while len(self._slots) < n:
             slot = _Slot(self.ranges, self.shared, self.state)
+            slot.array.figure.on_event(Tap, self._tapped)
             self._slots.append(slot)
-            self.view.append(slot.view)
         for slot in self._slots[n:]:
             slot.array.close()
-            self.view.remove(slot.view)
+            if slot.view in self._stage.objects:
+                self._stage.remove(slot.view)
         del self._slots[n:]
 
     def _settle(self, home: tuple[float, float, float, float]) -> None:
@@ -202,6 +217,13 @@ class RunCompare:
         self.ranges.settle(home)
         if fresh and self.state.zoom is not None:
             self.ranges.go(self.state.zoom)
+
+    def _tapped(self, event: Tap) -> None:
+        """A click cuts through a cell; one more on the same cell takes the cut away."""
+        if event.x is not None and event.y is not None and np.isfinite([event.x, event.y]).all():
+            cut = (int(np.floor(event.y + 0.5)), int(np.floor(event.x + 0.5)))
+            inside = self.grid is not None and all(0 <= at < n for at, n in zip(cut, self.grid.shape, strict=True))
+            self.state.cut = cut if inside and cut != self.state.cut else None
 
     def _looked(self) -> None:
         """The viewer's zoom came to rest: it belongs to the state, and so to the link."""
@@ -222,15 +244,23 @@ class _Slot:
 
     def __init__(self, ranges: LinkedRanges, shared: SharedLimits, state: RunsState) -> None:
         self.array = ArrayView(ranges=ranges, shared=shared, theme=state.theme)
+        self.array.figure.toolbar_location = None  # drag, wheel and double click do without
         self._title = pn.pane.HTML("", margin=(2, 10), sizing_mode="stretch_width", height=18)
         self.view = pn.Column(self._title, self.array, margin=0, sizing_mode="stretch_both")
         self._of: tuple[str, int] = ("", 0)
+        self._marks = [Span(dimension=side, visible=False, line_width=1, line_dash="dashed", level="overlay")
+                       for side in ("width", "height")]  # fmt: skip
+        for mark in self._marks:
+            self.array.figure.add_layout(mark)
 
-    def show(self, run: str, title: str, grid: Grid, state: RunsState, diverging: bool) -> None:
-        colour = "var(--orange)" if run and run != state.selected else "var(--accent)" if run else "var(--muted)"
+    def mark(self, cut: tuple[int, int] | None, theme: str) -> None:
+        for mark, at in zip(self._marks, cut or (0, 0), strict=True):
+            mark.update(location=float(at), visible=cut is not None, line_color=THEMES[theme].selected)
+
+    def show(self, run: str, title: str, grid: Grid, state: RunsState, diverging: bool, colour: str) -> None:
         html = (
             f'<div style="font-size:12px;color:var(--text);white-space:nowrap;overflow:hidden;text-overflow:ellipsis" '
-            f'title="{escape(title)}"><b style="color:{colour}">■</b> {escape(title)}</div>'
+            f'title="{escape(title)}"><b style="color:{colour or "var(--muted)"}">■</b> {escape(title)}</div>'
         )
         if self._title.object != html:
             self._title.object = html

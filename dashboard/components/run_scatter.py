@@ -91,7 +91,9 @@ class RunScatter:
         fit = CustomJS(args={"fig": f, "home": self._home}, code=_FIT_JS)
         self._home.js_on_change("data", fit)
         for event in ("doubletap", "reset"):
-            f.js_on_event(event, CustomJS(args={"home": self._home, "fit": fit}, code="home.tags = []; fit.execute(home)"))
+            f.js_on_event(
+                event, CustomJS(args={"home": self._home, "fit": fit}, code="home.tags = []; fit.execute(home)")
+            )
         for size in ("inner_width", "inner_height"):
             f.js_on_change(size, fit)
         self.source = ColumnDataSource(data=_EMPTY)

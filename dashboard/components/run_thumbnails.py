@@ -86,7 +86,9 @@ class Thumbnails:
     def __len__(self) -> int:
         return len(self._kept)
 
-    def ask(self, runs: Iterable[str], dataset: str, limits: Limits, theme: str, ring: Callable[[], None]) -> dict[str, str]:
+    def ask(
+        self, runs: Iterable[str], dataset: str, limits: Limits, theme: str, ring: Callable[[], None]
+    ) -> dict[str, str]:
         """The thumbnails that are there, as data URIs by run id; `ring` is called when others have been made.
 
         A run without a picture has its reason instead, as text that does not begin with ``data:``.

@@ -14,6 +14,7 @@ from dashboard.components.hunt_controls import HuntControls
 from dashboard.components.inspector import utc_text
 from dashboard.components.page_view import PageView
 from dashboard.components.run_compare import RunCompare
+from dashboard.components.run_files import RunFiles
 from dashboard.components.run_inspector import RunInspector
 from dashboard.components.run_listing import Listing, followed, listing
 from dashboard.components.run_overview import RunOverview
@@ -62,11 +63,17 @@ class RunsView(PageView):
         self.open = RunCompare(s, self.desk, self._rung)
         self.inspector = RunInspector(s.theme, self._validate)
         self.options = RunPictureControls(s)
-        self.files: Any = None
+        self.files: RunFiles | None = None
         self.tabs = pn.widgets.RadioButtonGroup.from_param(
             s.param.look, label="", description=None, stylesheets=[WIDGET_CSS, TABS_CSS], margin=(3, 8), height=30
         )
-        self.controls = pn.Column(self.hunt.view, self.options.view, margin=0, sizing_mode="stretch_width")
+        self._asides = {
+            "controls": pn.Column(self.hunt.view, self.options.view, margin=0, sizing_mode="stretch_width"),
+            "inspector": pn.Column(self.inspector.view, margin=0, sizing_mode="stretch_width"),
+        }
+        self.controls, self.about = (
+            pn.Column(part, margin=0, sizing_mode="stretch_both") for part in self._asides.values()
+        )
         self._stage = pn.Column(self.overview.view, self.open.view, margin=0, sizing_mode="stretch_both")
         self.main = pn.Column(self.tabs, self._stage, self.table, margin=0, sizing_mode="stretch_both")
         self._leave = self.desk.watch(self._rung)
@@ -109,8 +116,10 @@ class RunsView(PageView):
         note = self.open.note if self.state.look == "run" else self.overview.note
         caption = f"{hunt} · {len(found.rows)} of {n} runs{when}" + (f" · {note}" if note else "")
         if self.state.look == "files":
-            return {"kind": "ok", "caption": f"{self.state.file or 'no file'} {self.state.node}"}
+            return {"kind": "ok", "at": "", "caption": f"{self.state.file or 'no file'} {self.state.node}"}
         if self.state.look == "run":
+            if not n:
+                return {**self._empty(at), "caption": caption}
             return {**self.open.picture(), "caption": f"{self.open.caption} · {caption}"}
         if not n:
             return {**self._empty(at), "caption": caption}
@@ -122,13 +131,15 @@ class RunsView(PageView):
     def notebook_parts(self) -> list[pn.viewable.Viewable]:
         """Hunt, picture and inspector side by side."""
         left = pn.Column(self.controls, width=250, height=700, scroll=True)
-        right = pn.Column(self.inspector.view, width=270, height=700, scroll=True)
+        right = pn.Column(self.about, width=270, height=700, scroll=True)
         return [pn.Row(left, pn.Column(self.main, height=700, sizing_mode="stretch_width"), right)]
 
     def close_watches(self) -> None:
         """Leave the desk."""
         self._leave()
         self.open.close()
+        if self.files is not None:
+            self.files.close()
 
     def changed(self) -> None:
         """Draw anew."""
@@ -170,10 +181,12 @@ class RunsView(PageView):
             if view.visible != on:
                 view.visible = on
         if look == "files" and self.files is None:
-            self.files = self._explorer()
-            self._stage.append(self.files)
-        if self.files is not None and self.files.visible != (look == "files"):
-            self.files.visible = look == "files"
+            self._open_files()
+        if self.files is not None:
+            self.files.show(look == "files")
+        for part in self._asides.values():
+            if part.visible != (look != "files"):
+                part.visible = look != "files"
         if self.table.visible != (look != "files"):
             self.table.visible = look != "files"
         if look == "run":
@@ -181,8 +194,12 @@ class RunsView(PageView):
         elif look != "files":
             self.overview.draw(found, self._page)
 
-    def _explorer(self) -> Any:
-        return pn.pane.Str("The explorer of files is not there yet.")
+    def _open_files(self) -> None:
+        """The explorer takes the places of controls, picture and inspector while files are looked at."""
+        self.files = RunFiles(self.state, self.desk.folder, self.station.settings)
+        self.controls.append(self.files.explorer.controls)
+        self._stage.append(self.files.explorer.picture)
+        self.about.append(self.files.explorer.inspector)
 
     def _draw_table(self, found: Listing) -> None:
         s = self.state

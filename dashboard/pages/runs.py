@@ -10,7 +10,7 @@ shell(
     {
         "controls": view.controls,
         "picture": view.main,
-        "inspector": view.inspector.view,
+        "inspector": view.about,
         "strip": view.strip,
     },
     take=(

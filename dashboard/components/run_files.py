@@ -1,0 +1,97 @@
+"""The HDF5 explorer as one look of the Runs page: any file of the allowed folders, or one that is handed in.
+
+It joins the explorer with the page's state, so that file, place and theme are part of the link.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from dashboard.components.hdf5_explorer import Hdf5Explorer
+from dashboard.components.runs_state import RunsState
+from engine.config import Settings
+
+
+def explored_folders(runs: Path, settings: Settings) -> list[Path]:
+    """Folders whose files may be opened: the runs, ``DATA_DIR/files``, and those of ``HDF5_FOLDERS``.
+
+    Parameters
+    ----------
+    runs : Path
+        Folder of the runs.
+    settings : Settings
+    """
+    files = [] if str(settings.data_dir) == ":memory:" else [settings.data_dir / "files"]
+    return [folder for folder in (runs, *files, *settings.hdf5_folders) if folder.is_dir()]
+
+
+def place_of(name: str, folders: list[Path]) -> str:
+    """Path of a file from its name relative to an allowed folder; empty if there is none.
+
+    Examples
+    --------
+    >>> place_of("../../etc/passwd", [Path("/tmp")])
+    ''
+    """
+    for folder in folders:
+        root = os.path.realpath(folder)
+        path = os.path.realpath(os.path.join(root, name))
+        if name and Path(path).is_relative_to(root) and os.path.isfile(path):
+            return path
+    return ""
+
+
+def name_of(path: str, folders: list[Path]) -> str:
+    """Name of a file relative to the allowed folder that it lies in; empty for one that was handed in."""
+    for folder in folders:
+        root = os.path.realpath(folder)
+        if path and Path(path).is_relative_to(root):
+            return str(Path(path).relative_to(root))
+    return ""
+
+
+class RunFiles:
+    """The explorer of one session.
+
+    Parameters
+    ----------
+    state : RunsState
+        Holds file and place.
+    runs : Path
+        Folder of the runs.
+    settings : Settings
+    """
+
+    def __init__(self, state: RunsState, runs: Path, settings: Settings) -> None:
+        self.state, self.folders = state, explored_folders(runs, settings)
+        uploads = None if str(settings.data_dir) == ":memory:" else settings.data_dir / "uploads"
+        self.explorer = Hdf5Explorer(
+            self.folders, uploads, max_upload_bytes=settings.upload_mib * 2**20, theme=state.theme
+        )
+        self._quiet = False
+        opened = place_of(state.file, self.folders)
+        node = "" if state.node == "/" else state.node
+        if not opened and state.selected:
+            opened, node = place_of(f"rho_history_{state.selected}.h5", self.folders), f"/{state.dataset}"
+        if opened:
+            self.explorer.open(opened, node)
+        self.explorer.param.watch(lambda *_: self._told(), ["file", "path"])
+        state.param.watch(lambda event: setattr(self.explorer, "theme", event.new), "theme")
+
+    def show(self, on: bool) -> None:
+        """Show the explorer's parts, or hide them."""
+        for part in (self.explorer.controls, self.explorer.picture, self.explorer.inspector):
+            if part.visible != on:
+                part.visible = on
+        if on:
+            self.explorer.follow()
+
+    def close(self) -> None:
+        """Ask for nothing more, and delete what was handed in."""
+        self.explorer.close()
+
+    def _told(self, *_: Any) -> None:
+        changes = {"file": name_of(self.explorer.file, self.folders)[:128], "node": self.explorer.path[:128] or "/"}
+        self.state.param.update(**{k: v for k, v in changes.items() if getattr(self.state, k) != v})
