@@ -15,7 +15,7 @@ from engine.station import Station
 def _drift(make: Callable[[DriftFrame], bytes]) -> Maker:
     def export(query: dict[str, str], station: Station) -> bytes:
         state = state_of(query, DriftState())
-        moment_s = round(moment_of(state, query, station))
+        moment_s = float(round(moment_of(state, query, station)))
         return make(station.monitoring.board.frame(DriftSpec(float(state.window_s), moment_s)))
 
     return export

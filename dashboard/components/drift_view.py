@@ -71,7 +71,7 @@ class DriftView(PageView):
     def spec(self) -> DriftSpec:
         """What this view needs computed."""
         moment_s = self.moment_s
-        return DriftSpec(float(self.state.window_s), None if moment_s is None else round(moment_s))
+        return DriftSpec(float(self.state.window_s), None if moment_s is None else float(round(moment_s)))
 
     def draw(self) -> None:
         """Draw the newest frame, ask for another when window or moment changed."""

@@ -62,7 +62,7 @@ class Multiples(JSComponent):
         mute = {c["monitor"] for c in cards}
         cards += [failed_card(status) for name, status in out.items() if name not in mute and monitor in ("", name)]
         cards.sort(key=lambda c: (_ORDER.index(c["group"]), c["state"] != "failed", c["state"] != "raised"))
-        self.param.update(cards=cards, span=[frame.moment_s - frame.spec.window_s, frame.moment_s])
+        self.param.update(cards=cards, span=[float(frame.moment_s - frame.spec.window_s), float(frame.moment_s)])
 
 
 def key_of(monitor: str, entity: str) -> str:

@@ -15,7 +15,7 @@ shell(
     },
     take=(
         ("drift.csv", "CSV", "Every number of the monitors over the window, with units"),
-        ("alerts.csv", "Alerts", "The alert feed with its evidence"),
+        ("alerts.csv", "Alerts CSV", "The alert feed with its evidence"),
         ("drift.nc", "NetCDF", "The series with units and thresholds"),
     ),
     hints=(("scrub", "Drag the time slider back, then press space"), ("pick", "Click a card to see why")),

@@ -45,7 +45,10 @@ window.probe = (() => {
   }
   const words = () => find(document, ".state .word")?.textContent ?? ""
   const box = (el) => { const r = el.getBoundingClientRect(); return { x: r.x, y: r.y, width: r.width, height: r.height } }
+  const deep = (node, selector) => [...node.querySelectorAll(selector), ...[...node.querySelectorAll("*")].flatMap((el) => el.shadowRoot ? deep(el.shadowRoot, selector) : [])]
   return {
+    // All elements that match, whichever shadow root they are in.
+    deep: (selector) => deep(document, selector),
     models, fig, view, strip, range, layer, emitters, drawn, ready, atMoment, words, captionSecond, busy,
     pixel: (x, y) => {
       const v = view(), r = (v.canvas_view ?? v).el.getBoundingClientRect()
