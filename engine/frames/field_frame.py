@@ -151,7 +151,7 @@ def _field(spec: FieldSpec, tracks: Tracks, where: Prediction) -> np.ndarray:
         return sum_intensity(x, y, z, np.ones(len(alt_m)), frame_grid(spec))
     eirp_mw = dbm_to_mw(tracks.table["eirp_dbm"].to_numpy(dtype=float)[placed])
     freq_hz = tracks.table["freq_hz"].to_numpy(dtype=float)[placed]
-    return sum_power_mw(x, y, z, alt_m, eirp_mw, freq_hz, frame_grid(spec), horizon=spec.horizon)
+    return sum_power_mw(x, y, z, alt_m, eirp_mw, freq_hz, frame_grid(spec), horizon=spec.horizon, model=spec.model)
 
 
 def quantise(power_dbm: np.ndarray, low_dbm: float, high_dbm: float) -> np.ndarray:

@@ -93,15 +93,15 @@ def _axis(n: int, levels: int) -> Axis:
                 down.append(np.zeros((NODES, NODES)))
                 continue
             parent = start[level - 1] + (box - start[level]) // 2
-            down.append(_weights((node[box] - centre[parent]) / half[parent], unit))
+            down.append(lagrange_weights((node[box] - centre[parent]) / half[parent], unit))
     cell = np.zeros((start[-1] - start[-2], LEAF, NODES))
     for leaf, box in enumerate(range(start[-2], start[-1])):
         cells = np.arange(lo[box], hi[box])
-        cell[leaf, : cells.size] = _weights((cells - centre[box]) / half[box], unit)
+        cell[leaf, : cells.size] = lagrange_weights((cells - centre[box]) / half[box], unit)
     return Axis(np.array(start), lo, hi, node, centre, np.array(down), cell)
 
 
-def _weights(at: Array, unit: Array) -> Array:
+def lagrange_weights(at: Array, unit: Array) -> Array:
     """Lagrange weights of the Chebyshev nodes at positions within [-1, 1], by the barycentric formula.
 
     References

@@ -6,7 +6,7 @@ This module must not know tables, units of power or labels.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, Protocol
@@ -40,7 +40,10 @@ ROUNDING_DB = {"float32": 5e-5, "float64": 1e-6}
 class Law(Protocol):
     """A factor on ``gain / d^2``: its kernel, and what the kernel needs for cells at one altitude."""
 
-    code: int
+    @property
+    def code(self) -> int:
+        """Which law, of `engine.rf._laws`."""
+        ...
 
     def at_level(self, alt_m: float) -> tuple[Array, NDArray[np.float32], NDArray[np.float32]]:
         """Rows of `engine.rf._laws` beyond the first, (ROWS - FIRST, n), with tables and widths of smoothness."""
@@ -65,6 +68,8 @@ class Sources:
         Added to every d^2.
     law : Law or None
         None is the plain law.
+    level_gain : function of altitude (m), optional
+        Factor on everything received at that altitude.
     """
 
     position_m: Array
@@ -74,6 +79,7 @@ class Sources:
     least_reach_m: float = 0.0
     eps_m2: float = 0.0
     law: Law | None = None
+    level_gain: Callable[[float], float] | None = None
 
     def rows_km(self, top: float) -> Array:
         """Emitter rows for the kernels, gains relative to `top`."""
@@ -150,10 +156,19 @@ def sum_sources(sources: Sources, grid: Grid, method: Method, exact: bool = Fals
             sources.rows_km(top)[:FIRST], float(sources.least_reach_m) / 1e3, float(sources.eps_m2) / 1e6, bool(exact),
             workers,
         )  # fmt: skip
+        _apply_level_gain(sources, grid, out)
         return out, top / 1e6
     for k, inputs in enumerate(level_inputs(sources, grid, top)):
         sum_by_boxes(out[k], *inputs, 0 if method == "tree" else 1 + bool(exact), workers)  # type: ignore[call-arg]
+    _apply_level_gain(sources, grid, out)
     return out, top / 1e6
+
+
+def _apply_level_gain(sources: Sources, grid: Grid, *outs: Array) -> None:
+    if sources.level_gain is not None:
+        for k, alt_m in enumerate(grid.level_alt_m):
+            for out in outs:
+                out[k] *= sources.level_gain(float(alt_m))
 
 
 def strongest_sources(sources: Sources, grid: Grid) -> tuple[Array, Array, NDArray[np.int32], float]:
@@ -175,6 +190,7 @@ def strongest_sources(sources: Sources, grid: Grid) -> tuple[Array, Array, NDArr
     workers = numba.get_num_threads()
     for k, inputs in enumerate(level_inputs(sources, grid, top)):
         strongest_by_boxes(best[k], second[k], index[k], *inputs, workers)  # type: ignore[call-arg]
+    _apply_level_gain(sources, grid, best, second)
     return best, second, index, top / 1e6
 
 

@@ -6,8 +6,9 @@ the same everywhere. It must not know grids' labels or how a sum is done.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -16,9 +17,18 @@ from numpy.typing import ArrayLike, NDArray
 from engine.geo import geodetic_to_ecef
 from engine.rf._emitter_table import emitter_columns
 from engine.rf._field_sum import Law, Sources, decibels
+from engine.rf.attenuation import scale_height_factor
+from engine.rf.clutter import Clutter
+from engine.rf.excess import Air, TabledLoss, TwoRay
 from engine.rf.propagation import MIN_HORIZON_M, MODELS, Model, horizon_m, unit_loss_distance_m
 
 Array = NDArray[np.float64]
+
+Horizon = bool | Literal["diffraction"]
+"""Whether cells beyond the horizon are hidden, or receive what is bent and scattered there."""
+
+MAX_RAIN_MM_H = 300.0
+"""Rain beyond this is a mistake, mm/h (P.837: 0.01 % of the year in the wettest tropics is 150)."""
 
 MAX_FLOOR_M = 1e7
 """A floor under the distance beyond this, m, is a mistake (and would leave the range of float32)."""
@@ -61,11 +71,13 @@ def prepare(
     emitters: pd.DataFrame,
     model: str,
     *,
-    horizon: bool = True,
+    horizon: Horizon = True,
     floor_m: float | None = None,
     default_floor_m: float = 0.0,
     min_horizon_m: float = MIN_HORIZON_M,
     weights: ArrayLike | None = None,
+    rain_mm_h: float = 0.0,
+    clutter: Clutter | None = None,
 ) -> Prepared:
     """Check emitters and options; `default_floor_m` is the floor of the inverse square if none is given.
 
@@ -81,10 +93,49 @@ def prepare(
         floor = default_floor_m if floor is None else floor
         sources = Sources(_positions(table), table["weight"], eps_m2=floor**2)
         return Prepared(chosen, sources, None, {"horizon": False, "min_horizon_m": None, "floor_m": floor})
-    masked = bool(horizon)
-    sources, top_dbm = free_space_sources(table, masked, floor, least_reach)
-    parameters = {"horizon": masked, "min_horizon_m": min_horizon_m if masked else None, "floor_m": floor}
-    return Prepared(chosen, sources, top_dbm, parameters)
+    masked = check_horizon(horizon, model)
+    if not 0.0 <= rain_mm_h <= MAX_RAIN_MM_H:
+        raise ValueError(f"rain_mm_h is {rain_mm_h}; it must be 0 to {MAX_RAIN_MM_H:g} mm/h")
+    law = law_of(model, table["alt_m"], table["freq_hz"], horizon, rain_mm_h)
+    parameters: dict[str, Any] = {
+        "horizon": horizon if isinstance(horizon, str) else masked,
+        "min_horizon_m": min_horizon_m if masked else None,
+        "floor_m": floor,
+    }
+    if model == "atmospheric":
+        parameters["rain_mm_h"] = float(rain_mm_h)
+    if clutter is not None:
+        parameters["clutter"] = clutter.surroundings
+        loss_db = clutter.loss_db(table["freq_hz"], table["alt_m"])
+        table["eirp_dbm"] = table["eirp_dbm"] - (loss_db if clutter.at_emitters else 0.0)
+    sources, top_dbm = free_space_sources(table, masked, floor, least_reach, law)
+    return Prepared(chosen, replace(sources, level_gain=level_gain_of(model)), top_dbm, parameters)
+
+
+def check_horizon(horizon: Horizon, model: str) -> bool:
+    """Whether cells beyond the horizon are hidden; an error for a horizon that the model does not know."""
+    if horizon == "diffraction":
+        if model in ("free_space", "atmospheric"):
+            return False
+        raise ValueError(f"model {model!r} has no loss beyond the horizon; horizon must be True or False")
+    if isinstance(horizon, str):
+        raise ValueError(f"horizon is {horizon!r}; it must be True, False or 'diffraction'")
+    return bool(horizon)
+
+
+def law_of(model: str, alt_m: Array, freq_hz: Array, horizon: Horizon, rain_mm_h: float = 0.0) -> Law | None:
+    """The law of a model, None for the plain one."""
+    if model == "two_ray":
+        return TwoRay(alt_m, freq_hz)
+    bulge = horizon == "diffraction"
+    if model == "atmospheric":
+        return TabledLoss(alt_m, freq_hz, Air(gas=True, bulge=bulge, rain_mm_h=float(rain_mm_h)))
+    return TabledLoss(alt_m, freq_hz, Air(bulge=True)) if bulge else None
+
+
+def level_gain_of(model: str) -> Callable[[float], float] | None:
+    """What a model makes of a level's altitude alone."""
+    return (lambda alt_m: float(scale_height_factor(alt_m))) if model == "scale_height" else None
 
 
 def free_space_sources(

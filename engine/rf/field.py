@@ -17,7 +17,8 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from engine.rf._field_sum import ROUNDING_DB, Method, Sources, choose, error_bound_db, sum_sources
-from engine.rf._sources import Prepared, height_reach, in_dbm, prepare
+from engine.rf._sources import Horizon, Prepared, check_horizon, height_reach, in_dbm, law_of, level_gain_of, prepare
+from engine.rf.clutter import Clutter
 from engine.rf.grid import Grid
 from engine.rf.propagation import MIN_HORIZON_M, unit_loss_distance_m
 from engine.units import dbm_to_mw
@@ -36,12 +37,14 @@ def power_field(
     grid: Grid,
     model: str = "free_space",
     *,
-    horizon: bool = True,
+    horizon: Horizon = True,
     floor_m: float | None = None,
     min_horizon_m: float = MIN_HORIZON_M,
     dtype: Literal["float32", "float64"] = "float32",
     weights: ArrayLike | None = None,
     method: str = "auto",
+    rain_mm_h: float = 0.0,
+    clutter: Clutter | None = None,
 ) -> xr.Dataset:
     """Field of a table of emitters on a grid, summed over emitters in linear units.
 
@@ -57,7 +60,13 @@ def power_field(
     beyond ``max(4.12 (sqrt(alt_emitter) + sqrt(alt_grid)) km, min_horizon_m)``, heights in metres
     above the ellipsoid, by the same slant range. Inside it the free-space formula holds unchanged.
     ``horizon=False`` gives the bare formula everywhere, through the earth. ``inverse_square`` is
-    about no radio path and has no horizon.
+    about no radio path and has no horizon. ``horizon="diffraction"`` (``free_space`` and
+    ``atmospheric``) hides nothing and takes off what P.528 finds within and beyond the horizon, at
+    the median: the cliff becomes a slope.
+
+    The other models are free space with a factor: ``two_ray`` adds the ray reflected by flat ground,
+    for low antennas; ``atmospheric`` takes off gas along the slanted path, and rain if there is any;
+    ``scale_height`` is the crude baseline, ``exp(-altitude of the cell / 8000 m)``.
 
     Parameters
     ----------
@@ -68,10 +77,10 @@ def power_field(
     grid : Grid
     model : str
         A name in `MODELS`.
-    horizon : bool
-        Whether the radio horizon hides cells; see above.
+    horizon : bool or "diffraction"
+        Whether the radio horizon hides cells, or what is bent around it is counted; see above.
     floor_m : float, optional
-        Floor under the distance, m. ``free_space``: no distance counts as less; by default
+        Floor under the distance, m. Powers: no distance counts as less; by default
         lambda/(4 pi), where the loss is 0 dB, so that nothing receives more than was radiated.
         ``inverse_square``: its square is added to every d^2; by default `Grid.floor_m`.
     min_horizon_m : float
@@ -86,6 +95,10 @@ def power_field(
         How the sum is done. ``direct`` adds every emitter in every cell. ``tree`` interpolates the field of
         emitters that are well away, which costs at most 0.005 dB and is many times faster for many of them;
         none is left out. ``auto`` takes the tree where it is faster, and never for float64.
+    rain_mm_h : float
+        Rain rate below 3 km for ``atmospheric``, mm/h.
+    clutter : engine.rf.clutter.Clutter, optional
+        What stands around the emitters; those below its height lose by P.2108.
 
     Returns
     -------
@@ -107,13 +120,13 @@ def power_field(
 
     References
     ----------
-    ITU-R P.525-4 (free space); ITU-R P.310 (4/3 earth).
+    ITU-R P.525-4 (free space); P.310 (4/3 earth); P.676-13, P.838-3 (air); P.528-5 (horizon); P.2108-1 (clutter).
     """
     if dtype not in ROUNDING_DB:
         raise ValueError(f"dtype is {dtype!r}; it must be 'float32' or 'float64'")
     ready = prepare(
         emitters, model, horizon=horizon, floor_m=floor_m, default_floor_m=grid.floor_m, min_horizon_m=min_horizon_m,
-        weights=weights,
+        weights=weights, rain_mm_h=rain_mm_h, clutter=clutter,
     )  # fmt: skip
     exact = dtype == "float64"
     way = choose(method, ready.n, grid, ready.sources.law is None, exact)
@@ -130,12 +143,13 @@ def sum_power_mw(
     freq_hz: Array,
     grid: Grid,
     *,
-    horizon: bool = True,
+    horizon: Horizon = True,
     floor_m: float | None = None,
     min_horizon_m: float = MIN_HORIZON_M,
     method: str = "auto",
+    model: str = "free_space",
 ) -> NDArray[np.float32]:
-    """Received free-space power in mW, from arrays that are already right: the live server's way in.
+    """Received power in mW, from arrays that are already right: the live server's way in.
 
     Inside the house types are trusted, so nothing is validated; `power_field` explains the meaning
     of the options and is what this agrees with.
@@ -149,7 +163,7 @@ def sum_power_mw(
     eirp_mw, freq_hz : float64, shape (n,)
         EIRP, mW (times weight or confidence where that is wanted), and frequency, Hz.
     grid : Grid
-    horizon, floor_m, min_horizon_m, method
+    horizon, floor_m, min_horizon_m, method, model
         As in `power_field`.
 
     Returns
@@ -169,7 +183,8 @@ def sum_power_mw(
     unit = unit_loss_distance_m(freq_hz)
     sources = Sources(
         np.stack([x_m, y_m, z_m]), np.asarray(eirp_mw) * unit**2, unit if floor_m is None else floor_m,
-        height_reach(alt_m, horizon), min_horizon_m,
+        height_reach(alt_m, check_horizon(horizon, model)), min_horizon_m,
+        law=law_of(model, np.asarray(alt_m), np.asarray(freq_hz), horizon), level_gain=level_gain_of(model),
     )  # fmt: skip
     return _linear(sources, grid, method)
 

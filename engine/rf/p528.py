@@ -337,13 +337,25 @@ def _gas_in_sight_db(freq_hz: float, ends: tuple[_Terminal, _Terminal], chord: A
     """Gas along the line of sight, over an earth of the radius that puts the horizon where the bent ray has it."""
     low, high = ends[0].height, ends[1].height
     k = limit**2 / (2.0 * EARTH_KM * (np.sqrt(low) + np.sqrt(high)) ** 2)
-    tabled = max(freq_hz, GAS_FREQ_HZ[0])
     reach = np.maximum(chord, high - low) * 1e3
-    path = gas_path_attenuation_db(tabled, low * 1e3, high * 1e3, reach, k_factor=float(k))
-    if tabled == freq_hz:
-        return path
+    path = gas_path_attenuation_db(max(freq_hz, GAS_FREQ_HZ[0]), low * 1e3, high * 1e3, reach, k_factor=float(k))
+    return path * gas_below_1_ghz(freq_hz)
+
+
+def gas_below_1_ghz(freq_hz: float) -> float:
+    """Specific attenuation at the ground over that at 1 GHz, for frequencies below; 1 above."""
+    if freq_hz >= GAS_FREQ_HZ[0]:
+        return 1.0
     ground = [np.array([v]) for v in (1013.25, 9.97, 288.15)]
-    return path * _specific_db_per_km(freq_hz, *ground) / _specific_db_per_km(tabled, *ground)
+    return float(_specific_db_per_km(freq_hz, *ground)[0] / _specific_db_per_km(GAS_FREQ_HZ[0], *ground)[0])
+
+
+def horizon_chord_km(alt1_m: ArrayLike, alt2_m: ArrayLike) -> Array:
+    """Straight distance, km, at which bent rays from two heights touch the ground at the same point; they broadcast."""
+    heights = [np.maximum(np.asarray(alt, dtype=np.float64), LEAST_HEIGHT_M) / 1e3 for alt in (alt1_m, alt2_m)]
+    arc = _trace(1e9, heights[0])[0] + _trace(1e9, heights[1])[0]
+    r1, r2 = EARTH_KM + heights[0], EARTH_KM + heights[1]
+    return np.asarray(np.sqrt((r1 - r2) ** 2 + 4.0 * r1 * r2 * np.sin(arc / (2.0 * EARTH_KM)) ** 2))
 
 
 def _chord_km(arc: Array, ends: tuple[_Terminal, _Terminal]) -> Array:

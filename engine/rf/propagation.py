@@ -82,6 +82,33 @@ MODELS: Mapping[str, Model] = MappingProxyType(
             columns=("lat", "lon", "alt_m"),
             reference="sum of weight / (d^2 + eps), d in m",
         ),
+        "two_ray": Model(
+            name="two_ray",
+            variable="power_dbm",
+            units="dBm",
+            long_name="received power over reflecting ground",
+            direct_path=True,
+            columns=("lat", "lon", "alt_m", "eirp_dbm", "freq_hz"),
+            reference="Rappaport (2002), Wireless Communications, section 4.6",
+        ),
+        "atmospheric": Model(
+            name="atmospheric",
+            variable="power_dbm",
+            units="dBm",
+            long_name="received power through air",
+            direct_path=True,
+            columns=("lat", "lon", "alt_m", "eirp_dbm", "freq_hz"),
+            reference="ITU-R P.525-4, P.676-13, P.838-3",
+        ),
+        "scale_height": Model(
+            name="scale_height",
+            variable="power_dbm",
+            units="dBm",
+            long_name="received power, thinned with height",
+            direct_path=True,
+            columns=("lat", "lon", "alt_m", "eirp_dbm", "freq_hz"),
+            reference="free space times exp(-z / 8000 m), z the altitude of the cell: a crude baseline",
+        ),
     }
 )
 """Propagation models by name."""
@@ -142,6 +169,50 @@ def free_space_power_dbm(eirp_dbm: ArrayLike, distance_m: ArrayLike, freq_hz: Ar
     ITU-R P.525-4.
     """
     return np.asarray(eirp_dbm, dtype=np.float64) - free_space_loss_db(distance_m, freq_hz)
+
+
+def two_ray_gain_db(
+    distance_m: ArrayLike, tx_height_m: ArrayLike, rx_height_m: ArrayLike, freq_hz: ArrayLike, reflection: float = 1.0
+) -> Any:
+    """Gain over free space of a direct and a ground-reflected ray above flat ground.
+
+    ``20 log10 |1 - rho (d/r) exp(-jk (r - d))|`` with d the direct path, r the reflected one,
+    ``r^2 = d^2 + 4 h1 h2``, and k the wavenumber. Between +6 dB and nulls close by; far away it
+    falls by 6 dB per doubling of the distance.
+
+    Parameters
+    ----------
+    distance_m : array_like of float
+        Slant range, m, positive.
+    tx_height_m, rx_height_m : array_like of float
+        Antenna heights above the ground, m.
+    freq_hz : array_like of float
+        Hz.
+    reflection : float
+        Size rho of the reflection coefficient, 0 to 1; its phase is that of grazing, 180 degrees.
+
+    Returns
+    -------
+    ndarray of float64
+        dB, of the broadcast shape.
+
+    Examples
+    --------
+    >>> far = two_ray_gain_db([10e3, 20e3], 2.0, 2.0, 1e9)
+    >>> round(float(far[0] - far[1]), 2)
+    6.02
+
+    References
+    ----------
+    Rappaport (2002), Wireless Communications, 2nd edition, section 4.6.
+    """
+    d = np.asarray(distance_m, dtype=np.float64)
+    product = 4.0 * np.asarray(tx_height_m, dtype=np.float64) * np.asarray(rx_height_m, dtype=np.float64)
+    r = np.sqrt(d * d + product)
+    q = reflection * d / r
+    half_phase = np.pi / wavelength_m(np.asarray(freq_hz, dtype=np.float64)) * product / (r + d)
+    with np.errstate(divide="ignore"):
+        return 10.0 * np.log10((1.0 - q) ** 2 + 4.0 * q * np.sin(half_phase) ** 2)
 
 
 def unit_loss_distance_m(freq_hz: ArrayLike) -> Any:

@@ -335,7 +335,7 @@ def test_a_frame_says_what_it_is_and_survives_netcdf(tmp_path):
 @pytest.mark.parametrize(
     ("change", "options", "says"),
     [
-        ({}, {"model": "ray_tracing"}, "model is 'ray_tracing'; it must be one of free_space, inverse_square"),
+        ({}, {"model": "ray_tracing"}, "model is 'ray_tracing'; it must be one of atmospheric, free_space, inverse_square"),
         ({"lat": np.nan}, {}, "'lat' of emitters is nan in row 2; it must be finite and within ±90"),
         ({"lat": 90.01}, {}, "'lat' of emitters is 90.01"),
         ({"lon": -181.0}, {}, "'lon' of emitters is -181"),
