@@ -59,8 +59,32 @@
     const it = e.target.closest?.("[data-do], [data-take]")
     if (!it) return
     if (it.dataset.take) it.href = `take/${it.dataset.take}?${root.dataset.query ?? ""}&at=${root.dataset.at ?? ""}`
-    else if (it.dataset.do === "png") window.scytheMap?.png(document.getElementById("picture")?.dataset.caption ?? "")
+    else if (it.dataset.do === "png") (window.scytheMap?.png ?? png)(document.getElementById("picture")?.dataset.caption ?? "")
     else document.dispatchEvent(new Event(`scythe-${it.dataset.do}`))
   })
+  // All charts and pictures that the picture holds, where they stand, with the caption under them.
+  const png = async (caption) => {
+    const place = document.getElementById("picture"), room = place.getBoundingClientRect(), k = window.devicePixelRatio || 1
+    const seen = (r) => r.width > 4 && r.height > 4 && r.right > room.left && r.left < room.right && r.bottom > room.top && r.top < room.bottom
+    const parts = []
+    for (const doc of Bokeh.documents) for (const model of doc._all_models.values()) {
+      const view = model.type === "Figure" ? Bokeh.index.find_one_by_id(model.id) : null, r = view?.el?.getBoundingClientRect()
+      if (r && place.contains(document.elementFromPoint(r.x + r.width / 2, r.y + r.height / 2)) && seen(r)) parts.push([view.export("png", true).canvas, r])
+    }
+    const images = (node) => { for (const el of node.querySelectorAll("*")) { if (el.tagName === "IMG" && seen(el.getBoundingClientRect())) parts.push([el, el.getBoundingClientRect()]); if (el.shadowRoot) images(el.shadowRoot) } }
+    images(place)
+    if (!parts.length) { toast("There is no picture to take along"); return }
+    const top = Math.min(...parts.map(([, r]) => r.top)), bottom = Math.min(Math.max(...parts.map(([, r]) => r.bottom)), room.bottom), lines = caption.split("\n")
+    const out = document.createElement("canvas"), css = getComputedStyle(root), g = out.getContext("2d")
+    out.width = room.width * k; out.height = (bottom - top + 16 * (lines.length + 1)) * k
+    g.scale(k, k); g.fillStyle = css.getPropertyValue("--surface"); g.fillRect(0, 0, out.width, out.height)
+    for (const [drawn, r] of parts) g.drawImage(drawn, r.x - room.x, r.y - top, r.width, r.height)
+    g.fillRect(0, bottom - top, out.width, out.height)
+    g.fillStyle = css.getPropertyValue("--text"); g.font = '11px "DejaVu Sans", Arial, sans-serif'
+    lines.forEach((line, i) => g.fillText(line, 10, bottom - top + 15 * (i + 1), room.width - 20))
+    const blob = await new Promise((done) => out.toBlob(done, "image/png")), a = document.createElement("a")
+    a.href = URL.createObjectURL(blob); a.download = `${location.pathname.split("/").pop()}.png`; a.click()
+    setTimeout(() => URL.revokeObjectURL(a.href), 10000)
+  }
   window.scythe = { used, toast, copy, keys, search, fullscreen, fold: () => { root.classList.toggle("folded"); window.dispatchEvent(new Event("resize")) } }
 })()

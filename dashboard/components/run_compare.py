@@ -274,7 +274,8 @@ class _Slot:
                 "scale": state.scale,
                 "colour_map": "sequential",
             }
-        changes = {"theme": state.theme, **limits}
+        label = f"difference of {state.dataset}" if diverging else state.dataset
+        changes = {"theme": state.theme, "label": label, **limits}
         self.array.param.update(**{k: v for k, v in changes.items() if getattr(self.array, k) != v})
         if self._of != (run, id(grid)):
             self._of = (run, id(grid))

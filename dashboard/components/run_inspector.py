@@ -18,6 +18,7 @@ from dashboard.components.run_rows import PARAMETERS
 from dashboard.components.run_table import WHAT
 from dashboard.components.widget_style import heading, styled
 from dashboard.theme import ASSETS
+from engine.runs.hunt_settings import fitness
 from engine.runs.validator import METRICS
 
 EXTRA_CSS = (ASSETS / "run_inspector.css").read_text()
@@ -118,6 +119,8 @@ def run_html(run: Mapping[str, Any] | None, report: Mapping[str, Any] | None, ch
     if run.get("reason"):
         parts.append(f'<p class="reason">{escape(str(run["reason"]))}</p>')
     measured = dict(report["metrics"]) if report and report["status"] == "ok" else None
+    if measured:
+        measured["fitness"] = fitness(measured)
     parts.append(_metrics_html(run, measured))
     if checking_s is not None:
         parts.append(f"<p>Being measured again, for {checking_s:.0f} s …</p>")

@@ -1,0 +1,116 @@
+"""Take-along files of the Runs page: the runs listed, and the open run as data, page and Python lines."""
+
+from __future__ import annotations
+
+import io
+import json
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet
+import xarray as xr
+
+from dashboard.components.run_listing import listing
+from dashboard.components.run_plot import run_html_bytes
+from dashboard.components.runs_state import RunsState
+from dashboard.exports import Export, Maker, state_of
+from engine.hunts import HuntDesk
+from engine.runs.artifact import ArtifactMissing, ArtifactUnreadable, read_artifact
+from engine.runs.validator import METRICS
+from engine.station import Station
+
+
+def _listed(make: Callable[[pa.Table], bytes]) -> Maker:
+    def export(query: dict[str, str], station: Station) -> bytes:
+        state = state_of(query, RunsState())
+        moment_s = state.moment_s if state.mode != "live" else None
+        found = listing(station.hunts.table(state.hunt), state, moment_s)
+        if found.refused:
+            raise ValueError(found.refused)
+        return make(found.table.take(pa.array(found.rows)))
+
+    return export
+
+
+def _open(make: Callable[[RunsState, HuntDesk, list[xr.Dataset]], bytes]) -> Maker:
+    def export(query: dict[str, str], station: Station) -> bytes:
+        state = state_of(query, RunsState())
+        if not state.selected:
+            raise ValueError("select is empty; the id of a run is needed")
+        try:
+            runs = [read_artifact(station.hunts.grids.path(run)) for run in (state.selected, *state.others)]
+        except (ArtifactMissing, ArtifactUnreadable) as error:
+            raise ValueError(str(error)) from error
+        return make(state, station.hunts, runs)
+
+    return export
+
+
+def parquet_bytes(table: pa.Table) -> bytes:
+    """Runs as Parquet."""
+    out = io.BytesIO()
+    pyarrow.parquet.write_table(table, out, compression="zstd")
+    return out.getvalue()
+
+
+def csv_bytes(table: pa.Table) -> bytes:
+    """Runs as CSV; lists of parents as JSON."""
+    columns = {
+        name: pa.array([json.dumps(v) if v is not None else None for v in table[name].to_pylist()], pa.string())
+        if pa.types.is_nested(table.schema.field(name).type)
+        else table[name]
+        for name in table.column_names
+    }
+    out = io.BytesIO()
+    pyarrow.csv.write_csv(pa.table(columns), out)
+    return out.getvalue()
+
+
+def netcdf_bytes(state: RunsState, desk: HuntDesk, runs: list[xr.Dataset]) -> bytes:
+    """The open run and those compared with it along a dimension ``run``, as NetCDF-4; grids of unequal size refused."""
+    if len({tuple(run.sizes.items()) for run in runs}) > 1:
+        raise ValueError("the runs compared have grids of different size; take them along one by one")
+    names = [run.attrs["run_id"] for run in runs]
+    together = xr.concat(runs, "run", combine_attrs="drop_conflicts").assign_coords(run=names)
+    params = {name: json.loads(run.attrs["params"]) for name, run in zip(names, runs, strict=True)}
+    together.attrs["params"] = json.dumps(params)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "run.nc"
+        encoding = {str(n): {"zlib": True, "complevel": 4} for n in together.data_vars if together[n].ndim >= 2}
+        together.to_netcdf(path, engine="h5netcdf", encoding=encoding)
+        return path.read_bytes()
+
+
+def python_lines(state: RunsState, desk: HuntDesk, runs: list[xr.Dataset]) -> bytes:
+    """Lines that compute the open run again, measure it, and set the numbers beside those stored."""
+    run = runs[0]
+    table = desk.table()
+    rows = table.filter(pc.equal(table["run_id"], state.selected)).to_pylist()
+    stored = {name: rows[0].get(name) for name in METRICS} if rows else {}
+    params = json.loads(run.attrs["params"])
+    return (
+        f'"""Run {run.attrs["run_id"]}, computed and measured again."""\n\n'
+        "import tempfile\n\nfrom engine.runs import run_id, simulate, validate, write_artifact\n\n"
+        f"params = {params!r}\n"
+        f"stored = {stored!r}\n\n"
+        f"assert run_id(params) == {run.attrs['run_id']!r}\n"
+        "run = simulate(params)\n"
+        "with tempfile.TemporaryDirectory() as folder:\n"
+        "    report = validate(write_artifact(run, folder))\n"
+        "for name, value in report['metrics'].items():\n"
+        "    print(f'{name:20} {value:<22} stored {stored.get(name)}')\n"
+    ).encode()
+
+
+PAGE_EXPORTS = {
+    "runs.parquet": Export("application/vnd.apache.parquet", _listed(parquet_bytes)),
+    "runs.csv": Export("text/csv; charset=utf-8", _listed(csv_bytes)),
+    "run.nc": Export("application/x-netcdf", _open(netcdf_bytes)),
+    "run.html": Export("text/html; charset=utf-8", _open(lambda state, desk, runs: run_html_bytes(state, runs))),
+    "run.py": Export("text/x-python; charset=utf-8", _open(python_lines)),
+}
+"""Files of this page, by name."""
