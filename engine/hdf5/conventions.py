@@ -133,7 +133,7 @@ def _openpmd(session: Session, group: Any, dataset: h5py.Dataset, name: str, par
     labels, spacing = _texts(holder, "axisLabels"), _numbers(holder, "gridSpacing")
     start, unit = _numbers(holder, "gridGlobalOffset"), (_numbers(holder, "gridUnitSI") or [1.0])[0]
     first = dataset.ndim - len(labels)  # the modes of thetaMode stand before
-    inside = _numbers(dataset, "position") or [0.0] * len(labels)
+    inside = (_numbers(dataset, "position") or [0.0] * len(labels))[-len(labels) :]
     found = {}
     for axis, label in enumerate(labels):
         entry: dict[str, Any] = {"name": label, "units": "m"}

@@ -47,20 +47,19 @@ def members(session: Session, path: str, start: int, count: int, closely: bool =
 
     if start < total:
         group.id.links.iterate(taken, idx=start)
-    shown = [group._d(name) for name in names]
-    return {"total": total, "members": [_member(group, name, where, session, closely) for name in shown]}
+    shown = [name.decode("utf-8", "surrogateescape") for name in names]
+    return {"total": total, "members": [_member(group, path, name, where, session, closely) for name in shown]}
 
 
-def _member(group: h5py.Group, name: str, where: Any, session: Session, closely: bool) -> dict[str, Any]:
+def _member(group: h5py.Group, path: str, name: str, where: Any, session: Session, closely: bool) -> dict[str, Any]:
     entry: dict[str, Any] = {"name": name, "kind": "unknown", "problem": ""}
     link = link_of(group, name)
     if isinstance(link, (h5py.SoftLink, h5py.ExternalLink)):
         target = link.path if isinstance(link, h5py.SoftLink) else f"{text(link.filename)}:{link.path}"
         entry |= {"link": "soft" if isinstance(link, h5py.SoftLink) else "external", "target": text(target)}
-        base = group.name if isinstance(group.name, str) else "/"
         try:
             # A link in another file than the session's own is followed only when it is opened.
-            found = session.find(f"{base}/{name}")[0] if where == session.path and closely else None
+            found = session.find(f"{path}/{name}")[0] if where == session.path and closely else None
         except Hdf5Error as error:
             return entry | {"problem": str(error)}
         return entry | (_brief(found) if found is not None else {})
@@ -87,8 +86,8 @@ def _brief(found: Any) -> dict[str, Any]:
 
 
 def _address(found: Any) -> str:
-    info = h5py.h5o.get_info(found.id)
-    return f"{info.fileno}:{info.addr}"
+    # Its place in the file; numbers of files differ from one opening to the next.
+    return str(h5py.h5o.get_info(found.id).addr)
 
 
 def describe(session: Session, path: str, attributes: bool = True) -> dict[str, Any]:

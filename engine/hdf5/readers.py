@@ -32,6 +32,8 @@ class Readers:
         How many requests may run at once.
     nice : int
         Added to their niceness, for work in the background.
+    timeout_s : float
+        After this long a reader is ended, where a request does not say otherwise, s.
 
     Examples
     --------
@@ -41,22 +43,22 @@ class Readers:
     >>> readers.close()
     """
 
-    def __init__(self, count: int = 2, nice: int = 0) -> None:
+    def __init__(self, count: int = 2, nice: int = 0, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
         self._idle: queue.LifoQueue[_Reader | None] = queue.LifoQueue()
         for _ in range(count):
             self._idle.put(None)
-        self._count, self._nice = count, nice
+        self._nice, self._timeout_s = nice, timeout_s
         self.crashes = 0
         atexit.register(self.close)
 
-    def call(self, do: str, timeout_s: float = DEFAULT_TIMEOUT_S, **arguments: Any) -> Any:
+    def call(self, do: str, timeout_s: float | None = None, **arguments: Any) -> Any:
         """Answer of a reader.
 
         Parameters
         ----------
         do : str
             Name of a request, see `engine.hdf5.worker`.
-        timeout_s : float
+        timeout_s : float, optional
             After this long the reader is ended, s.
         **arguments
             Of the request.
@@ -66,9 +68,13 @@ class Readers:
         Hdf5Error
             Whatever kept the reader from answering, of the kind that fits.
         """
+        timeout_s = self._timeout_s if timeout_s is None else timeout_s
         reader = self._idle.get()
         try:
-            if reader is None or not reader.alive():
+            if reader is not None and not reader.alive():
+                reader.end()
+                reader = None
+            if reader is None:
                 reader = _Reader(self._nice)
             answer = reader.ask({"do": do, "timeout_s": timeout_s, **arguments}, timeout_s)
         except (errors.ReaderCrashed, errors.ReaderTimeout) as error:

@@ -111,20 +111,32 @@ def _walk(session: Session, file: h5py.File, where: Path, path: str, links: int)
     return here, where
 
 
+def raw_name(name: str) -> bytes:
+    """The bytes of a name; those that are no UTF-8 are surrogates in the text."""
+    return name.encode("utf-8", "surrogateescape")
+
+
 def link_of(group: h5py.Group, name: str) -> Any:
-    """The link of this name itself, None if there is none."""
+    """The link of this name itself, as h5py has it; None if there is none, "user-defined" if it is of another kind."""
+    raw = raw_name(name)
     try:
-        return group.get(name, getlink=True)
-    except (TypeError, NotImplementedError):
-        return "user-defined"
+        kind = group.id.links.get_info(raw).type
+        if kind == h5py.h5l.TYPE_HARD:
+            return h5py.HardLink()
+        if kind == h5py.h5l.TYPE_SOFT:
+            return h5py.SoftLink(group.id.links.get_val(raw).decode("utf-8", "surrogateescape"))
+        if kind == h5py.h5l.TYPE_EXTERNAL:
+            file, path = group.id.links.get_val(raw)
+            return h5py.ExternalLink(os.fsdecode(file), path.decode("utf-8", "surrogateescape"))
     except Exception:
         return None
+    return "user-defined"
 
 
 def open_member(group: h5py.Group, name: str) -> Any:
     """What a hard link leads to."""
     try:
-        raw = group._e(name)
+        raw = raw_name(name)
         if h5py.h5o.get_info(group.id, raw).type == h5py.h5o.TYPE_DATASET:
             access = h5py.h5p.create(h5py.h5p.DATASET_ACCESS)
             if group.file.driver != "fileobj":  # such a file has no folder, and libhdf5 crashes looking for it

@@ -109,7 +109,7 @@ def data_array(
         "view", path=dataset.path, box=[list(side) for side in view.box], axes=list(view.axes),
         shape=[max(int(shape[0]), 1), max(int(shape[1]), 2)], budget_s=budget_s, average=average, part=part,
         member=member, fill=said.get("fill", []) if not member else [], scale=said.get("scale", 1.0),
-        offset=said.get("offset", 0.0), timeout_s=20.0 + 10.0 * budget_s,
+        offset=said.get("offset", 0.0)
     )  # fmt: skip
     return _labelled(dataset, view, found, part, member, kind)
 

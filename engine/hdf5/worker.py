@@ -52,7 +52,11 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
         except Exception as error:
             said = {"error": Unreadable.__name__, "message": f"{str(error)[:500] or type(error).__name__}"}
         signal.setitimer(signal.ITIMER_REAL, 0.0)
-        for part in wire.pack(said):
+        try:
+            parts = wire.pack(said)
+        except (TypeError, ValueError, MemoryError) as error:
+            parts = wire.pack({"error": Unreadable.__name__, "message": f"what was read cannot be told: {error}"})
+        for part in parts:
             answers.write(part)
         answers.flush()
 
