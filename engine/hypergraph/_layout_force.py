@@ -30,7 +30,7 @@ COARSEST = 60
 EXACT = 100
 """Nodes up to which all pairs push each other."""
 
-BLOCK = 32_768
+BLOCK = 16_384
 """Nodes moved between two looks at whether to stop."""
 
 Check = Callable[[float], None]
@@ -73,7 +73,7 @@ _sums_together, _moves_together = (njit(cache=True, nogil=True, parallel=True)(k
 
 def step(graph: LayoutGraph, x: Array, y: Array, targets: Ints | None, reach: Array | float, check: Check) -> None:
     """Move nodes once, in place: all of them, or the targets, each at most as far as its `reach`."""
-    tree = Tree(x, y, graph.mass)
+    tree = Tree(x, y, graph.mass, lambda: check(0.0))
     check(0.0)
     sums = np.empty((len(graph.start) - 1, 2))
     (_sums_together if len(sums) >= MANY else _sums_alone)(graph.start, graph.members, x, y, sums)
@@ -164,8 +164,7 @@ def multilevel(graph: LayoutGraph, rng: np.random.Generator, check: Callable[[in
     levels: list[tuple[LayoutGraph, NDArray[np.int32]]] = []
     coarse = graph
     while coarse.n > COARSEST:
-        check(0)(1.0)
-        smaller, joint = coarsened(coarse)
+        smaller, joint = coarsened(coarse, lambda: check(0)(1.0))
         if smaller.n > 0.95 * coarse.n:
             break
         levels.append((coarse, joint))

@@ -5,7 +5,9 @@ Arrays of slots only, no ids. Hyperedges with fewer than two nodes hold nothing 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numba import njit
@@ -14,9 +16,13 @@ from numpy.typing import NDArray
 Ints = NDArray[np.int64]
 Slots = NDArray[np.int32]
 Array = NDArray[np.float64]
+Look = Callable[[], None]
 
 # A hyperedge larger than this says too little about any two of its nodes to match them by.
 MATCHED_SIZE = 32
+
+JOINED_AT_ONCE = 131_072
+"""Incidences looked through between two looks at whether to stop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +42,29 @@ class LayoutGraph:
         return len(self.mass)
 
 
-def layout_graph(n: int, node: Slots, edge: Slots, n_edges: int, weight: Array, mass: Array) -> LayoutGraph:
-    """A graph from incidences in any order; repeats and hyperedges of one node are dropped."""
+def layout_graph(
+    n: int, node: Slots, edge: Slots, n_edges: int, weight: Array, mass: Array, look: Look = lambda: None
+) -> LayoutGraph:
+    """A graph from incidences in any order; repeats and hyperedges of one node are dropped.
+
+    `look` is called between parts of the work, here and in `coarsened`; it raises to stop.
+    """
     start, members, kept = _by_edge(n, node, edge, n_edges)
+    look()
     return _with_nodes(n, start, members, weight[kept], mass)
 
 
-def subgraph(graph: LayoutGraph, nodes: Ints) -> LayoutGraph:
+def subgraph(graph: LayoutGraph, nodes: Ints, look: Look = lambda: None) -> LayoutGraph:
     """The part of some nodes that no hyperedge joins to others; nodes are numbered in the order given."""
     place = np.full(graph.n, -1, np.int32)
     place[nodes] = np.arange(len(nodes), dtype=np.int32)
-    touched = np.unique(graph.edges[ranges(graph.node_start, nodes)])
+    # Marked, not sorted: there are millions of them.
+    there = np.zeros(len(graph.weight), np.bool_)
+    there[graph.edges[ranges(graph.node_start, nodes)]] = True
+    touched = np.flatnonzero(there)
+    look()
     members = place[graph.members[ranges(graph.start, touched)]]
+    look()
     sizes = np.diff(graph.start)[touched]
     start = np.concatenate([[0], np.cumsum(sizes)])
     return _with_nodes(len(nodes), start, members, graph.weight[touched], graph.mass[nodes])
@@ -61,7 +78,7 @@ def ranges(start: Ints, rows: NDArray[np.integer]) -> Ints:
     return np.repeat(start[rows] - (ends - counts), counts) + np.arange(total)
 
 
-def coarsened(graph: LayoutGraph) -> tuple[LayoutGraph, Slots]:
+def coarsened(graph: LayoutGraph, look: Look = lambda: None) -> tuple[LayoutGraph, Slots]:
     """The graph with nodes joined to a neighbour each, and the joint node of each node.
 
     A node goes to the neighbour it shares most weight with, Σ w / (size − 1) over shared hyperedges, unless that one
@@ -72,16 +89,28 @@ def coarsened(graph: LayoutGraph) -> tuple[LayoutGraph, Slots]:
     Hachul & Jünger, Drawing large graphs with a potential-field-based multilevel algorithm, GD 2004; the rating is
     heavy-edge: Karypis & Kumar, Multilevel k-way hypergraph partitioning, DAC 1999.
     """
-    joint, n = _join(graph.start, graph.members, graph.node_start, graph.edges, graph.weight, graph.mass)
+    joint, leads = np.full(graph.n, -1, np.int32), np.zeros(graph.n, np.bool_)
+    rating, n = np.zeros(graph.n), 0
+    cuts = np.searchsorted(graph.node_start, np.arange(0, graph.node_start[-1], JOINED_AT_ONCE), side="left")
+    for begin, end in pairwise(np.unique([0, *cuts.tolist(), graph.n]).tolist()):
+        look()
+        n = _join(
+            graph.start, graph.members, graph.node_start, graph.edges, graph.weight, graph.mass, joint, leads, rating,
+            n, begin, end,
+        )  # fmt: skip
+    look()
     mass = np.bincount(joint, graph.mass, n).astype(np.float64)
     start, members, kept, signature = _contract(graph.start, graph.members, joint, n)
+    look()
     weight = graph.weight[kept]
     # Hyperedges that have become the same are one of their weights together.
     _, first, inverse = np.unique(signature, return_index=True, return_inverse=True)
+    look()
     if len(first) < len(signature):
         weight = np.bincount(inverse, weight, len(first)).astype(np.float64)
         members = members[ranges(start, first)]
         start = np.concatenate([[0], np.cumsum(np.diff(start)[first])])
+    look()
     return _with_nodes(n, start, members, weight, mass), joint
 
 
@@ -144,14 +173,10 @@ def _by_node(n, start, members):
 
 
 @njit(cache=True, nogil=True)
-def _join(start, members, node_start, edges, weight, mass):
-    n = mass.size
-    joint = np.full(n, -1, np.int32)
-    leads = np.zeros(n, np.bool_)
-    rating = np.zeros(n)
-    touched = np.empty(n, np.int32)
-    used = 0
-    for v in range(n):
+def _join(start, members, node_start, edges, weight, mass, joint, leads, rating, used, first_node, last_node):
+    """Joins some nodes, in place; `rating` is all zeros before and after. How many joint nodes there are then."""
+    touched = np.empty(mass.size, np.int32)
+    for v in range(first_node, last_node):
         if joint[v] >= 0:
             continue
         count = 0
@@ -184,7 +209,7 @@ def _join(start, members, node_start, edges, weight, mass):
         else:
             joint[v], leads[v] = used, True
             used += 1
-    return joint, used
+    return used
 
 
 @njit(cache=True, nogil=True)

@@ -8,6 +8,7 @@ References: Barnes & Hut, Nature 324 (1986); Morton order: Warren & Salmon, Supe
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -146,15 +147,18 @@ MANY = 8_192
 
 
 class Tree:
-    """Quadtree over n points with masses, for `push`."""
+    """Quadtree over n points with masses, for `push`; `look` is called between the parts of building it."""
 
-    def __init__(self, x: Array, y: Array, mass: Array) -> None:
+    def __init__(self, x: Array, y: Array, mass: Array, look: Callable[[], None] = lambda: None) -> None:
         x0, y0 = float(x.min()), float(y.min())
         side = max(float(x.max()) - x0, float(y.max()) - y0, 1e-9) * (1.0 + 1e-9)
         keys = _morton(x, y, x0, y0, (1 << LEVELS) / side)
+        look()
         order = np.argsort(keys, kind="stable")
+        look()
         self._points = x[order], y[order], mass[order]
         self.order = order
+        look()
         self._value, self._link = _build(keys[order], *self._points, side)
 
     def push(self, targets: NDArray[np.int64], x: Array, y: Array, out: Array) -> None:

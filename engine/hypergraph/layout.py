@@ -120,7 +120,7 @@ class Layout:
         ids = indexed(node_ids)
         node, edge, weight, n_edges = incidence_slots(len(ids), incidence_node, incidence_edge, weights)
         watcher.look()
-        graph = layout_graph(len(ids), node, edge, n_edges, weight, np.ones(len(ids)))
+        graph = layout_graph(len(ids), node, edge, n_edges, weight, np.ones(len(ids)), watcher.look)
         watcher.look()
         before = self._ids.get_indexer(ids) if len(self._ids) else np.full(len(ids), -1)
         known = before >= 0
@@ -130,6 +130,7 @@ class Layout:
         rng = np.random.default_rng([self.seed, 0 if fresh else self.version])
         known_x, known_y = x[known].copy(), y[known].copy()
         structure = _digest(graph)
+        watcher.look()
         if fresh:
             x, y = _laid_out(graph, rng, watcher)
         elif structure != self._structure or not known.all():
@@ -162,6 +163,7 @@ def _laid_out(graph: LayoutGraph, rng: np.random.Generator, watcher: Watcher) ->
     if not graph.n:
         return x, y
     _, label, size = np.unique(component_of(graph), return_inverse=True, return_counts=True)
+    watcher.look()
     order = np.argsort(label, kind="stable")
     ends = np.cumsum(size)
     watcher.expect(_work(size))
@@ -169,7 +171,8 @@ def _laid_out(graph: LayoutGraph, rng: np.random.Generator, watcher: Watcher) ->
         nodes = order[ends[c] - size[c] : ends[c]]
         if size[c] == 1:
             break
-        part = graph if size[c] == graph.n else subgraph(graph, nodes)
+        part = graph if size[c] == graph.n else subgraph(graph, nodes, watcher.look)
+        watcher.look()
         if size[c] <= force.EXACT:
             px, py = rng.normal(size=(2, part.n)) * np.sqrt(part.n)
             force.settle_small(part, px, py)
