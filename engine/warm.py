@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 
 import numpy as np
@@ -11,6 +12,8 @@ from engine.events.schema import FIX, event_table
 from engine.frames.field_frame import compute_field_frame
 from engine.frames.spec import FieldSpec, snap_view
 from engine.frames.trails import TrailFold
+from engine.hypergraph.warm import warm as warm_graph
+from engine.hypergraph.warm import warm_fold
 from engine.rf.propagation import MODELS
 from engine.rf.tracks import TrackFold
 
@@ -38,6 +41,17 @@ def warm_kernels() -> float:
     for model in MODELS:
         for horizon in (True, False):
             compute_field_frame(FieldSpec(*bounds, model=model, horizon=horizon), float(n), tracks, segments)
+    warm_fold()
     took = time.perf_counter() - started
     logger.info("kernels warm after %.1f s", took)
     return took
+
+
+def warm_pictures_beside() -> threading.Thread:
+    """Compile what pictures of graphs need, some ten seconds, on a thread of its own: a server calls it once ready.
+
+    Datashader keeps no compiled code between processes; without this the first who opens the page waits for it.
+    """
+    thread = threading.Thread(target=warm_graph, name="warm-pictures", daemon=True)
+    thread.start()
+    return thread

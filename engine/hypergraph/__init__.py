@@ -9,10 +9,15 @@ from engine.hypergraph.clusters_features import host_features
 from engine.hypergraph.clusters_fold import BehaviourClusters, ClusterFold, PositionClusters
 from engine.hypergraph.clusters_track import ClusterTracker
 from engine.hypergraph.density import density
+from engine.hypergraph.fingerprint_stability import FingerprintStability
 from engine.hypergraph.graph import Hyperedge, Hypergraph, ScopeStats
+from engine.hypergraph.graph_fold import GraphFold
+from engine.hypergraph.graph_snapshot import GraphSnapshot
 from engine.hypergraph.layout import Layout
 from engine.hypergraph.layout_geographic import GeographicLayout
 from engine.hypergraph.layout_input import Cancelled, layout_input
+from engine.hypergraph.line_density import line_density
+from engine.hypergraph.shadow import ShadowFold, ShadowModel, shadow_history
 from engine.hypergraph.sphere import SphereIndex, great_circle_km
 from engine.hypergraph.star import star_segments, star_segments_on_sphere
 from engine.hypergraph.warm import warm
@@ -25,18 +30,25 @@ __all__ = [
     "Categories",
     "ClusterFold",
     "ClusterTracker",
+    "FingerprintStability",
     "GeographicLayout",
+    "GraphFold",
+    "GraphSnapshot",
     "Hyperedge",
     "Hypergraph",
     "Layout",
     "PositionClusters",
     "ScopeStats",
+    "ShadowFold",
+    "ShadowModel",
     "SphereIndex",
     "clusters",
     "density",
     "great_circle_km",
     "host_features",
     "layout_input",
+    "line_density",
+    "shadow_history",
     "star_segments",
     "star_segments_on_sphere",
     "warm",

@@ -79,8 +79,8 @@ def density(
     if missing:
         raise ValueError(f"by={by!r} needs the columns {missing}; there are {list(nodes_or_segments.columns)}")
     degrees = names[0].startswith("lon")
-    west, south, east, north = _bounds(bounds, degrees)
-    ny, nx = _shape(shape)
+    west, south, east, north = density_bounds(bounds, degrees)
+    ny, nx = density_shape(shape)
     table = nodes_or_segments
     if by == "kind":
         kinds = _kinds(table)
@@ -98,7 +98,7 @@ def density(
         values = canvas.line(table, list(names[::2]), list(names[1::2]), agg=_aggregate(by), axis=1).values
     if by == "kind":
         values = np.moveaxis(values, -1, 0)
-    return _labelled(values.astype(TYPES[by]), by, kinds, (west, south, east, north), degrees)
+    return labelled(values.astype(TYPES[by]), by, kinds, (west, south, east, north), degrees)
 
 
 def _geometry(table: pd.DataFrame) -> tuple[str, ...]:
@@ -109,7 +109,16 @@ def _geometry(table: pd.DataFrame) -> tuple[str, ...]:
     raise ValueError(f"columns are {list(table.columns)}; 'lon' and 'lat', 'x' and 'y', or both of two ends are needed")
 
 
-def _bounds(bounds: tuple[float, float, float, float], degrees: bool) -> tuple[float, float, float, float]:
+def segment_columns(table: pd.DataFrame) -> tuple[tuple[str, ...], bool]:
+    """Names of the columns of both ends, x before y, and whether they are degrees; ValueError where there are none."""
+    for names in (("lon0", "lat0", "lon1", "lat1"), ("x0", "y0", "x1", "y1")):
+        if all(name in table for name in names):
+            return names, names[0] == "lon0"
+    raise ValueError(f"columns are {list(table.columns)}; 'lon0', 'lat0', 'lon1', 'lat1' or 'x0' … are needed")
+
+
+def density_bounds(bounds: tuple[float, float, float, float], degrees: bool) -> tuple[float, float, float, float]:
+    """West, south, east, north as numbers that enclose something; west > east crosses the antimeridian."""
     west, south, east, north = (float(v) for v in bounds)
     if degrees and east < west:
         east += 360.0
@@ -118,7 +127,8 @@ def _bounds(bounds: tuple[float, float, float, float], degrees: bool) -> tuple[f
     return west, south, east, north
 
 
-def _shape(shape: tuple[int, int]) -> tuple[int, int]:
+def density_shape(shape: tuple[int, int]) -> tuple[int, int]:
+    """Rows and columns, or a ValueError."""
     ny, nx = shape
     if not (1 <= ny <= MAX_SIDE and 1 <= nx <= MAX_SIDE):
         raise ValueError(f"shape is {shape}; it must be (rows, columns), each from 1 to {MAX_SIDE}")
@@ -166,9 +176,10 @@ def _nothing(by: By, kinds: pd.Index | None, shape: tuple[int, int]) -> np.ndarr
     return np.full(shape, 0.0 if by == "count" else np.nan)
 
 
-def _labelled(
+def labelled(
     values: np.ndarray, by: By, kinds: pd.Index | None, bounds: tuple[float, ...], degrees: bool
 ) -> xr.DataArray:
+    """A raster with the centres of its cells as coordinates."""
     west, south, east, north = bounds
     ny, nx = values.shape[-2:]
     centres_x = west + (np.arange(nx) + 0.5) * ((east - west) / nx)

@@ -10,8 +10,12 @@ from typing import get_args
 import numpy as np
 import pandas as pd
 
+from engine.events.schema import event_table
 from engine.hypergraph.density import By, density
 from engine.hypergraph.graph import Hypergraph
+from engine.hypergraph.graph_fold import GraphFold
+from engine.hypergraph.line_density import By as LineBy
+from engine.hypergraph.line_density import line_density
 from engine.hypergraph.sphere import SphereIndex
 
 
@@ -39,8 +43,21 @@ def warm() -> None:
     for table in (graph.points(), graph.segments()):
         for by in get_args(By):
             density(table, (0.0, -1.0, 2.0, 1.0), (4, 4), by)
+    for by in get_args(LineBy):
+        line_density(graph.segments(), (0.0, -1.0, 2.0, 1.0), (4, 4), by)
     graph.remove("f")
     graph.prune(10.0)
     graph.compact()
+    warm_fold()
     index = SphereIndex([0.0, 1.0], [0.0, 1.0])
     index.bbox(-1.0, -1.0, 1.0, 1.0)
+
+
+def warm_fold() -> None:
+    """The live graph: told, snapped, evicted, saved and restored."""
+    payload = ['{"src_ip": "10.0.0.1", "dest_ip": "10.0.0.2"}'] * 2
+    fold = GraphFold(2, 2)
+    fold.apply(event_table([0, 1], "net.flow", ["e", "f"], "warm", payload=payload))
+    fold.snapshot(1.0).neighbours("host:10.0.0.1")
+    fold.graph.evict(2, 2)
+    GraphFold.restored(*fold.saved()).snapshot(1.0)
