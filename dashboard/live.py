@@ -30,7 +30,14 @@ logger = logging.getLogger(__name__)
 for _coroutine in (Syncable._change_coroutine, Syncable._event_coroutine):
     _coroutine.lock = True  # type: ignore[union-attr]
 
+SILENT_S, LOOK_S = 1.15, 0.2
+"""A session that was not rung for this long is rung, so that its strip tells how things are; how often that is seen to.
+
+Pages whose pictures come every second are rung by these and never need it.
+"""
+
 _lock = threading.Lock()
+_over = threading.Event()
 _station: Station | None = None
 _failure: str | None = None
 
@@ -55,6 +62,8 @@ def station() -> Station:
                 logger.log(logging.DEBUG if told else logging.ERROR, "the station did not start", exc_info=True)
                 raise RuntimeError(_failure) from error
             _failure = None
+            _over.clear()
+            threading.Thread(target=_ring_the_silent, name="ringer", daemon=True).start()
             atexit.register(shut_down)
         return _station
 
@@ -62,6 +71,7 @@ def station() -> Station:
 def shut_down() -> None:
     """Stop the station, so that nothing accepted is lost."""
     global _station
+    _over.set()
     with _lock:
         if _station is not None:
             _station.stop()
@@ -106,6 +116,7 @@ class Wakeful:
         self._document: Document | None = None
         _bells.add(self)
         self.pulls = 0
+        self.pulled_s = 0.0
         self.errors = 0
 
     def attach(self, document: Document) -> None:
@@ -145,6 +156,7 @@ class Wakeful:
         if self not in sessions:
             return
         self.pulls += 1
+        self.pulled_s = time.monotonic()
         try:
             with pn.io.hold():
                 self._pull()
@@ -174,6 +186,14 @@ def join(bell: Wakeful) -> None:
 
     pn.state.onload(loaded)
     document.on_session_destroyed(_SessionEnd(bell))
+
+
+def _ring_the_silent() -> None:
+    while not _over.wait(LOOK_S):
+        late = time.monotonic() - SILENT_S
+        for bell in list(sessions):
+            if bell.pulled_s < late:
+                bell.wake()
 
 
 def now_s() -> float:
