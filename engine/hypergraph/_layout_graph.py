@@ -21,7 +21,7 @@ Look = Callable[[], None]
 # A hyperedge larger than this says too little about any two of its nodes to match them by.
 MATCHED_SIZE = 32
 
-JOINED_AT_ONCE = 131_072
+JOINED_AT_ONCE = 32_768
 """Incidences looked through between two looks at whether to stop."""
 
 
