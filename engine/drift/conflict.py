@@ -77,8 +77,8 @@ class ConflictMonitor(ClusterMonitor):
 
     The lane of an event is the payload's ``lane``, else its cluster; ``side`` says whose it is and ``energy`` how
     strong (1 where missing). Events without a side do not count. The two strongest sides of a lane in the window are
-    held against each other, step by step. The number is the lesser of both sides' best dominance, in dB, over the steps in
-    which the dominance is more than chance.
+    held against each other, step by step. The number is the lesser of both sides' best dominance, in dB, over the
+    steps in which the dominance is more than chance.
 
     Parameters
     ----------

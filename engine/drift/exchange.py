@@ -121,8 +121,9 @@ def heat_surprise(load: float, past: ArrayLike) -> float:
 class ExchangeMonitor(ClusterMonitor):
     """Load near every known exchange point, minute by minute, over the last hour.
 
-    A network event (``net.…``) counts for the nearest point within `radius_km` of its own position, and of its destination's where the
-    payload has ``dest_lat`` and ``dest_lon``. The number held against the limit is `heat_surprise` of the last minute.
+    A network event (``net.…``) counts for the nearest point within `radius_km` of its own position, and of its
+    destination's where the payload has ``dest_lat`` and ``dest_lon``. The number held against the limit is
+    `heat_surprise` of the last minute.
 
     Parameters
     ----------

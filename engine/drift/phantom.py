@@ -20,13 +20,13 @@ from engine.drift.exchange import ExchangePoints
 from engine.drift.metric import Limit, Transition
 from engine.drift.sphere import EARTH_RADIUS_KM, distance_km, lat_lon, unit_vectors
 
-STEP_S = 5.0
+STEP_S = 7.5
 WINDOW_S = 300.0
 
-MAX_PATHS = 240
+MAX_PATHS = 120
 """Different paths looked at; of more the latest. Their pairs bound the time of a look."""
 
-RADIUS_KM = 25.0
+RADIUS_KM = 12.0
 """Paths that pass within this of a place meet there, km."""
 
 KNOWN_KM = 60.0
@@ -35,10 +35,13 @@ KNOWN_KM = 60.0
 MIN_CLUSTERS = 3
 """Clusters whose paths must meet (asked for)."""
 
+APART = 8.0
+"""Places nearer to each other than this many radii are one: beside a place where paths meet they are still dense."""
+
 MOST_OF_ONE = 4
 """Different paths of one cluster that count at one place, so that none makes a place alone."""
 
-_PLACES = 48  # crowded places that are looked at closely
+_PLACES = 24  # crowded places that are looked at closely
 _SAMPLES = 12  # points along each path from which the chance of a passing path is taken
 
 
@@ -72,7 +75,7 @@ def convergences(
     start: np.ndarray, end: np.ndarray, cluster: list[str], radius_km: float = RADIUS_KM,
     min_clusters: int = MIN_CLUSTERS,
 ) -> list[Convergence]:  # fmt: skip
-    """Places where paths of several clusters meet, the most surprising first, none within two radii of another.
+    """Places where paths of several clusters meet, the most surprising first, none within `APART` radii of another.
 
     Paths of one cluster that run along the same great circle count as one. A path that begins or ends at the place
     does not pass it: where all go to one host is a service, no exchange.
@@ -98,11 +101,11 @@ def convergences(
     length = np.linalg.norm(poles, axis=1)
     usable = np.flatnonzero((length > 1e-6) & (distance_km(start, end) > 4.0 * radius_km))
     poles = poles[usable] / length[usable, None]
-    rows = _different(poles, [cluster[i] for i in usable.tolist()], radius_km / EARTH_RADIUS_KM)
+    names, code = np.unique(np.array(cluster, dtype=object)[usable].astype(str), return_inverse=True)
+    rows = _different(poles, code, radius_km / EARTH_RADIUS_KM)
     keep = usable[rows]
-    poles, a, b = poles[rows], start[keep], end[keep]
-    names, code = np.unique(np.array([cluster[i] for i in keep.tolist()], dtype=object), return_inverse=True)
-    if len(names) < min_clusters:
+    poles, a, b, code = poles[rows], start[keep], end[keep], code[rows]
+    if len(np.unique(code)) < min_clusters:
         return []
     spots = _crossings(poles, a, b, code, radius_km)
     if not len(spots):
@@ -121,24 +124,20 @@ def convergences(
     out: list[Convergence] = []
     for candidate in found:
         here = unit_vectors(candidate.lat, candidate.lon)[0]
-        if all(distance_km(here, unit_vectors(o.lat, o.lon)[0]) > 2.0 * radius_km for o in out):
+        if all(distance_km(here, unit_vectors(o.lat, o.lon)[0]) > APART * radius_km for o in out):
             out.append(candidate)
     return out
 
 
-def _different(poles: np.ndarray, cluster: list[str], angle: float) -> np.ndarray:
-    """Rows of the newest path along each great circle of each cluster."""
-    rows: list[int] = []
-    taken: dict[str, list[np.ndarray]] = {}
-    for row in range(len(poles) - 1, -1, -1):
-        known = taken.setdefault(cluster[row], [])
-        # A great circle has two poles.
-        if all(abs(float(poles[row] @ other)) < math.cos(angle) for other in known):
-            known.append(poles[row])
-            rows.append(row)
-        if len(rows) >= MAX_PATHS:
-            break
-    return np.array(rows[::-1], np.int64)
+def _different(poles: np.ndarray, cluster: np.ndarray, angle: float) -> np.ndarray:
+    """Rows of the newest path along each great circle of each cluster; of too many the newest."""
+    # A great circle has two poles; the one on a fixed side stands for both. Circles whose poles fall into one cell of
+    # the width `angle` are the same.
+    side = np.sign(poles @ np.array([0.3, 0.5, 0.8]))
+    cell = np.floor(poles * np.where(side < 0.0, -1.0, 1.0)[:, None] / angle).astype(np.int64)
+    keys = np.column_stack([cluster, cell])[::-1]
+    _, newest = np.unique(keys, axis=0, return_index=True)
+    return np.sort(len(poles) - 1 - newest)[-MAX_PATHS:]
 
 
 def _within(points: np.ndarray, a: np.ndarray, b: np.ndarray, end_km: float) -> np.ndarray:
@@ -190,8 +189,8 @@ def _chance(poles: np.ndarray, a: np.ndarray, b: np.ndarray, spot: np.ndarray, r
     points, owner = points[away], owner[away]
     if not len(points):
         return 1.0
-    if len(points) > 600:
-        pick = np.linspace(0, len(points) - 1, 600).astype(np.int64)
+    if len(points) > 300:
+        pick = np.linspace(0, len(points) - 1, 300).astype(np.int64)
         points, owner = points[pick], owner[pick]
     near = np.abs(points @ poles.T) < math.sin(radius_km / EARTH_RADIUS_KM)
     near &= _within(points, a, b, 2.0 * radius_km)
@@ -245,7 +244,7 @@ class PhantomMonitor(ClusterMonitor):
     """
 
     name: ClassVar[str] = "phantom"
-    default_limit: ClassVar[Limit] = Limit(4.0, 2.0, min_n=6, raise_after=2, clear_after=4)
+    default_limit: ClassVar[Limit] = Limit(5.0, 3.0, min_n=6, raise_after=2, clear_after=4)
 
     def __init__(
         self, points: ExchangePoints | None = None, known_km: float = KNOWN_KM, radius_km: float = RADIUS_KM,
@@ -255,7 +254,7 @@ class PhantomMonitor(ClusterMonitor):
         self.points = ExchangePoints([], [], []) if points is None else points
         self.known_km, self.radius_km = known_km, radius_km
         self.places: dict[str, Convergence] = {}
-        self._paths: deque[tuple[float, str, np.ndarray, np.ndarray]] = deque(maxlen=4 * MAX_PATHS)
+        self._paths: deque[tuple[float, str, np.ndarray, np.ndarray]] = deque(maxlen=8 * MAX_PATHS)
 
     def _columns(self, events: EventBatch) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         codes, self._cluster_names = events.clusters()
@@ -315,7 +314,10 @@ class PhantomMonitor(ClusterMonitor):
     def _name_of(self, place: Convergence, before: dict[str, Convergence]) -> str:
         here = unit_vectors(place.lat, place.lon)[0]
         for name, other in before.items():
-            if name in self._slots and distance_km(here, unit_vectors(other.lat, other.lon)[0]) < 2.0 * self.radius_km:
+            if (
+                name in self._slots
+                and distance_km(here, unit_vectors(other.lat, other.lon)[0]) < 0.5 * APART * self.radius_km
+            ):
                 return name
         return f"place {place.lat:.2f} {place.lon:.2f}"
 

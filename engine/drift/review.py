@@ -64,7 +64,7 @@ def review(times_s: ArrayLike, values: ArrayLike, penalty: float = 6.0, min_poin
     if not (np.isfinite(times).all() and np.isfinite(series).all()) or (np.diff(times) < 0.0).any():
         raise ValueError("times and values of a series under review must be finite, and times must ascend")
     ends = _change_rows(series, penalty, min_points)
-    starts = [0, *ends[:-1]]
+    starts = [0, *ends[:-1]][: len(ends)]
     rows: list[dict[str, float]] = []
     for first, last in zip(starts, ends, strict=True):
         level = float(np.mean(series[first:last]))

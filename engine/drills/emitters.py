@@ -65,7 +65,7 @@ def ew_sweep(script: Script) -> Expectation:
     """A jammer's beam sweeps over a chain of four links; each is blue's, then red's, then blue's again."""
     lat, lon = _centre(script)
     bearing = float(script.rng.uniform(0.0, 360.0))
-    first_s, step_s = float(script.rng.uniform(6.0, 8.0)), float(script.rng.uniform(7.0, 8.0))
+    first_s, step_s = float(script.rng.uniform(9.5, 10.5)), float(script.rng.uniform(6.5, 7.5))
     jammer = _around(lat, lon, bearing + 90.0, 20e3)
     _report(script, "jammer", *jammer, "jammer", "ground", 60.0)
     detections = []
@@ -73,8 +73,8 @@ def ew_sweep(script: Script) -> Expectation:
         place = _around(lat, lon, bearing, (i - 1.5) * 15e3)
         _report(script, f"station{i}", *place, f"link{i}", "ground", 40.0)
         middle_s = first_s + step_s * i
-        for t in np.sort(script.rng.uniform(0.0, script.duration_s, round(4 * script.duration_s))).tolist():
-            energy = float(script.rng.uniform(0.5, 0.7))
+        for t in np.sort(script.rng.uniform(0.0, script.duration_s, round(6 * script.duration_s))).tolist():
+            energy = float(script.rng.uniform(0.35, 0.45))
             script.add(
                 t, PULSE, f"station{i}", lat=place[0], lon=place[1], cluster=f"link{i}", energy=energy, side="blue",
                 lane=script.name(f"link{i}"), freq_hz=5.8e9,
@@ -85,7 +85,7 @@ def ew_sweep(script: Script) -> Expectation:
                 t, PULSE, "jammer", lat=place[0], lon=place[1], cluster=f"link{i}", energy=energy, side="red",
                 lane=script.name(f"link{i}"), freq_hz=5.8e9,
             )  # fmt: skip
-        detections.append(Detection("conflict", f"link{i}", min(middle_s + 15.0, script.duration_s), *place, 15.0))
+        detections.append(Detection("conflict", f"link{i}", min(middle_s + 20.0, script.duration_s), *place, 15.0))
     return Expectation(tuple(detections), ("intent",), "One jammer takes four links, one after the other.")
 
 

@@ -63,7 +63,7 @@ def phantom_emerge(script: Script) -> Expectation:
             _lane(script, t, k, lat + float(script.rng.uniform(-3, 3)), lon + float(script.rng.uniform(-4, 4)),
                   float(script.rng.uniform(0.0, 180.0)))  # fmt: skip
     for k in range(4):
-        for t in np.sort(script.rng.uniform(10.0, script.duration_s - 18.0, 8)).tolist():
+        for t in np.sort(script.rng.uniform(10.0, script.duration_s - 18.0, 10)).tolist():
             off = script.rng.normal(0.0, 0.05, 2).tolist()
             _lane(script, t, k, lat + off[0], lon + off[1], float(script.rng.uniform(0.0, 180.0)))
     seen = Detection("phantom", "*", script.duration_s, lat, lon, 30.0)

@@ -170,6 +170,7 @@ class MonitorRunner:
         ticks = np.floor(batch.clock_s / TICK_S).astype(np.int64)
         if self._tick is None:
             self._tick = int(ticks[0])
+            self._evidence.boundary(self._tick * TICK_S, int(events["seq"][0].as_py() or 0))
         cuts = {0, batch.num_rows, *(np.flatnonzero(np.diff(ticks)) + 1).tolist(), *np.flatnonzero(kinds).tolist()}
         cuts |= {int(row) + 1 for row in np.flatnonzero(kinds)} | set(range(0, batch.num_rows, PIECE_EVENTS))
         edges = sorted(cuts)

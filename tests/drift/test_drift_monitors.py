@@ -7,6 +7,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,12 +19,17 @@ from hypothesis import strategies as st
 
 from engine.drift import (
     BehaviourMonitor,
+    ConflictMonitor,
     DriftGate,
+    ExchangeMonitor,
+    ExchangePoints,
     Hysteresis,
+    IntentMonitor,
     KillChainMonitor,
     Limit,
     Metric,
     Monitor,
+    PhantomMonitor,
     SilenceMonitor,
     Stability,
     TimingMonitor,
@@ -37,17 +43,21 @@ from engine.drift import (
     kill_chain_slope,
     shannon_entropy,
 )
+from engine.drift.clusters import ClusterMonitor
 from engine.drift.gate import REFERENCE_CALLS
+from engine.drift.monitor import LevelMonitor
 from engine.events.payload import payload_columns
 from engine.events.schema import SCHEMA, empty_events, event_table
 
 T0_S = 1_699_999_200.0  # a whole hour
+EXCHANGES = ExchangePoints(["one", "two"], [47.0, 46.0], [8.0, 9.0])
 MONITORS: list[Callable[[], Monitor]] = [
-    DriftGate, Stability, BehaviourMonitor, KillChainMonitor, TimingMonitor, SilenceMonitor,
+    DriftGate, Stability, BehaviourMonitor, KillChainMonitor, TimingMonitor, SilenceMonitor, ConflictMonitor,
+    PhantomMonitor, partial(ExchangeMonitor, EXCHANGES), IntentMonitor, partial(KillChainMonitor, bucket_s=2.0),
 ]  # fmt: skip
 KINDS = [
     "edge.reinforced", "edge.added", "edge.weakened", "edge.pruned", "decay.set", "decision.proposed",
-    "decision.abstained", "tool.called", "note",
+    "decision.abstained", "tool.called", "note", "net.flow",
 ]  # fmt: skip
 
 
@@ -58,12 +68,16 @@ def busy(n: int, seconds: float, seed: int = 0, constant: bool = False) -> pa.Ta
     pick = np.zeros(n, np.int64) if constant else rng.integers(0, 1000, n)
     payload = [
         f'{{"delta": 1, "weight": {0.1 * (i % 7)}, "lambda_per_s": 0.00{1 + i % 3}, "tool": "t{i % 5}",'
-        f' "cluster": "c{i % 4}", "dest_port": {i % 9}, "proto": "p{i % 2}", "stage": {1 + i % 7}}}'
+        f' "cluster": "c{i % 4}", "dest_port": {i % 9}, "proto": "p{i % 2}", "stage": {1 + i % 7}, "side": "s{i % 3}",'
+        f' "energy": {1 + i % 2}, "dest_lat": {40 + i % 11}, "dest_lon": {5 + i % 13}}}'
         for i in pick.tolist()
     ]
     kinds = [KINDS[i % len(KINDS)] for i in pick.tolist()]
     entities = [f"e{i % 31}" for i in pick.tolist()]
-    return event_table(np.round(times * 1e6).astype(np.int64), kinds, entities, "test", payload=payload)
+    lat, lon = 44.0 + pick % 7, 3.0 + pick % 9
+    return event_table(
+        np.round(times * 1e6).astype(np.int64), kinds, entities, "test", lat=lat, lon=lon, payload=payload
+    )
 
 
 def said(transitions: list[Transition]) -> list[tuple]:
@@ -74,7 +88,7 @@ def said(transitions: list[Transition]) -> list[tuple]:
 def test_a_monitor_has_the_same_keys_and_finite_numbers_for_any_window(make: Callable[[], Monitor]) -> None:
     keys = list(make().state())
     windows = [
-        empty_events(), busy(1, 1.0), busy(3, 30.0), busy(3000, 7200.0, constant=True), busy(60_000, 5000.0),
+        empty_events(), busy(1, 1.0), busy(3, 30.0), busy(3000, 7200.0, constant=True), busy(60_000, 1000.0),
     ]  # fmt: skip
     for events in windows:
         monitor = make()
@@ -87,6 +101,9 @@ def test_a_monitor_has_the_same_keys_and_finite_numbers_for_any_window(make: Cal
                 assert all(map(math.isfinite, (metric.value, metric.window_s, metric.trend_per_h)))
                 assert metric.state in {"insufficient", "quiet", "raised"}
                 assert all(0.0 <= share <= 1.0 for _, share in metric.responsible)
+            for result, _ in monitor.results().values():
+                assert all(map(math.isfinite, (result.value, result.window_s, result.trend_per_h)))
+            assert set(monitor.raised()) <= set(monitor.results())
     assert all(metric.state == "insufficient" for metric in make().state().values())
 
 
@@ -96,7 +113,8 @@ def test_a_monitor_has_the_same_keys_and_finite_numbers_for_any_window(make: Cal
 def test_alarms_do_not_depend_on_how_events_are_cut_into_batches(
     make: Callable[[], Monitor], cuts: list[int], seed: int
 ) -> None:
-    events = busy(4000, 4500.0, seed)
+    # A look at paths is dear, and there is one every few seconds.
+    events = busy(4000, 4500.0, seed) if make is not PhantomMonitor else busy(4000, 450.0, seed)
     whole, pieces = make(), make()
     at_once = said(whole.update(events))
     edges = [0, *sorted(cuts), 4000]
@@ -105,6 +123,36 @@ def test_alarms_do_not_depend_on_how_events_are_cut_into_batches(
         by_pieces += said(pieces.update(events.slice(a, b - a)))
     assert by_pieces == at_once
     assert pieces.state() == whole.state()
+
+
+@pytest.mark.parametrize("make", MONITORS)
+def test_what_is_forgotten_leaves_no_trace(make: Callable[[], Monitor]) -> None:
+    ours = busy(2000, 1000.0)
+    # The same again as of other names, as a drill would bring it: other clusters, entities and lanes, marked alike.
+    payload = pa.array([text.replace('"c', '"drill:d:1/c') for text in ours["payload"].to_pylist()])
+    theirs = ours.set_column(9, "payload", payload)
+    theirs = theirs.set_column(4, "entity", pa.array([f"drill:d:1/{e}" for e in ours["entity"].to_pylist()]))
+    keep = ~np.isin(ours["kind"].to_pylist(), ["decay.set", "tool.called", "decision.proposed", "decision.abstained"])
+    both = pa.concat_tables([theirs.filter(pa.array(keep)), ours]).sort_by("time")
+    with_them, without = make(), make()
+    with_them.update(both)
+    without.update(ours)
+    found = with_them.forget("drill:d:1/")
+    assert all(not t.raised for t in found)
+    names = {name for name in with_them.results() if name.startswith("drill:")}
+    assert not names and not [name for name in with_them.raised() if name.startswith("drill:")]
+    if isinstance(with_them, ClusterMonitor) and not isinstance(with_them, PhantomMonitor):
+        assert sorted(with_them.clusters()) == sorted(without.clusters())
+        for name, metric in without.clusters().items():
+            if not isinstance(with_them, ExchangeMonitor):  # past minutes were judged with the others in them
+                assert with_them.clusters()[name].n == metric.n
+    if isinstance(with_them, LevelMonitor):
+        a, b = with_them.state(), without.state()
+        assert a[
+            "mutation_concentration" if "mutation_concentration" in a else "weight_variance"
+        ].value == pytest.approx(
+            b["mutation_concentration" if "mutation_concentration" in b else "weight_variance"].value
+        )
 
 
 @given(
