@@ -7,6 +7,7 @@ its station.
 from __future__ import annotations
 
 import math
+import re
 import threading
 import time
 import weakref
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import xarray as xr
 
 from engine.frames.board import FrameBoard
@@ -65,9 +67,20 @@ class GraphDesk:
         self.worker.stop()
         self.board.stop()
 
-    def _events_of(self, entities: list[str], until_s: float) -> pa.Table:
-        start, end = (pd.Timestamp(s, unit="s", tz="UTC") for s in (until_s - EVENTS_BACK_S, until_s))
-        return self._station.log.between(start, end, entities=entities)
+    def _events_of(self, identity: str, entities: list[str], moments_s: list[float], until_s: float) -> pa.Table:
+        log = self._station.log
+        found = [log.between(_utc(until_s - EVENTS_BACK_S), _utc(until_s), entities=entities)]
+        for moment_s in moments_s:
+            # To the microsecond of the log; a float of seconds has a quarter of one.
+            found.append(log.between(_utc(moment_s - 2e-6), _utc(min(moment_s + 2e-6, until_s))))
+        events = pa.concat_tables(found)
+        names = pc.or_(
+            pc.equal(events["entity"], identity),
+            pc.fill_null(pc.match_substring(events["payload"], _told_as(identity)), False),
+        )
+        events = events.filter(names)
+        first = pd.Series(events["seq"].to_numpy()).drop_duplicates().index.to_numpy()
+        return events.take(pa.array(first))
 
     def _field_at(self, lat: float, lon: float, moment_s: float) -> float:
         half = 1e-4
@@ -78,6 +91,15 @@ class GraphDesk:
             return math.nan
         value = float(field["power_dbm"].to_numpy().ravel()[0])
         return value if math.isfinite(value) else math.nan
+
+
+def _told_as(identity: str) -> str:
+    """What of an identity stands in a payload: of a service its port, of a rule its signature, else all of it."""
+    return identity.split("/")[-1] if "/" in identity else re.sub(r"^\d+:(\d+)$", r"\1", identity)
+
+
+def _utc(moment_s: float) -> pd.Timestamp:
+    return pd.Timestamp(moment_s, unit="s", tz="UTC")
 
 
 _desks: weakref.WeakKeyDictionary[Station, GraphDesk] = weakref.WeakKeyDictionary()

@@ -1,5 +1,5 @@
 // Tables under the picture: tabs, sort, filters, and only the rows that are in sight. All text through textContent.
-const ROW = 22, AHEAD = 40
+const ROW = 22, AHEAD = 40, OPEN = 238, SHUT = 32
 const make = (tag, className, text) => { const e = document.createElement(tag); if (className) e.className = className; if (text !== undefined) e.textContent = text; return e }
 const grouped = (n) => String(n).replace(/\B(?=(\d{3})+(?!\d))/g, " ")
 const figure = (v) => Number.isInteger(v) ? grouped(v) : Math.abs(v) >= 1e6 || (v !== 0 && Math.abs(v) < 1e-3) ? v.toExponential(2) : String(Number(v.toPrecision(6)))
@@ -30,10 +30,14 @@ export function render({ model, el }) {
     }
     bar.replaceChildren(...parts, right)
     body.hidden = !model.active
-    root.style.setProperty("--rows", model.active ? "1" : "0")
-    document.getElementById("picture")?.style.setProperty("--drawer", `${model.active ? 238 : 32}px`)
+    // Panel's own box follows its height, what is in it does not.
+    root.style.height = `${model.active ? OPEN : SHUT}px`
+    document.getElementById("picture")?.style.setProperty("--drawer", root.style.height)
   }
-  const widths = () => model.columns.map((c) => c.kind === "time" ? "148px" : c.kind === "number" ? "minmax(84px, .5fr)" : c.name === "kind" ? "minmax(92px, .5fr)" : c.name === "members" ? "minmax(260px, 3fr)" : "minmax(200px, 2fr)").join(" ")
+  // Least width and share of what is left, px and fr, alike for the heads and for every row.
+  const least = (c) => c.kind === "time" ? [140, 0] : c.kind === "number" ? [92, .4] : c.name === "kind" ? [92, .4] : c.name === "members" ? [260, 3] : [190, 2]
+  const widths = () => model.columns.map((c) => { const [px, fr] = least(c); return fr ? `minmax(${px}px, ${fr}fr)` : `${px}px` }).join(" ")
+  const fitted = () => { for (const e of [head, room]) e.style.minWidth = `${model.columns.reduce((sum, c) => sum + least(c)[0], 0)}px` }
   const heads = () => {
     const typing = el.getRootNode().activeElement?.dataset?.filter, kept = typing && [...head.querySelectorAll("input")].find((i) => i.dataset.filter === typing)
     const value = kept?.value
@@ -53,7 +57,8 @@ export function render({ model, el }) {
       th.append(sort, filter)
       return th
     }))
-    head.style.gridTemplateColumns = room.style.gridTemplateColumns = widths()
+    head.style.gridTemplateColumns = widths()
+    fitted()
     if (kept) { const now = [...head.querySelectorAll("input")].find((i) => i.dataset.filter === typing); if (now) { now.value = value; now.focus() } }
   }
   const cell = (c, value) => {

@@ -43,10 +43,13 @@ class GraphLegend:
         self.categories = [*CATEGORIES, OTHER]
         self.title = ""
         self._colours = LinearColorMapper(palette=list(mapper.palette)[1:], low=1, high=255)
+        # Bokeh's bar keeps the ticker that it began with (3.9.2): its ticks are changed, never itself.
+        self._ticker = FixedTicker(ticks=[])
         self._bar = ColorBar(
             color_mapper=self._colours, width=11, padding=4, margin=0, location=(0, 0), bar_line_color=None,
-            ticker=FixedTicker(ticks=[]), title_standoff=6,
+            ticker=self._ticker, title_standoff=6,
         )  # fmt: skip
+        self._figure = figure
         figure.add_layout(self._bar, "right")
         self._told: Any = None
 
@@ -75,8 +78,10 @@ class GraphLegend:
             ticks = [(level, text(value)) for level, value in picture.ticks]
         # The names come first: a tick without one would show its number for a moment.
         self._bar.major_label_overrides = {at: label for at, label in ticks}
-        self._bar.ticker = FixedTicker(ticks=[at for at, _ in ticks])
+        self._ticker.ticks = [at for at, _ in ticks]
         self._bar.title = title
+        # A bar does not make room for new labels by itself (bokeh 3.9.2); the figure's layout does.
+        self._figure.min_border_right = 5 if self._figure.min_border_right == 4 else 4
         self._restyle(theme)
 
     def _restyle(self, theme: str) -> None:

@@ -116,7 +116,7 @@ class GraphMap(pn.viewable.Viewer):
         """Bring the whole graph into view."""
         self._touched = False
         if self.frame is not None and self.frame.extent is not None:
-            self._go(_around(self.frame.extent))
+            self._go(around(self.frame.extent))
 
     # -- inside ---------------------------------------------------------------------------------
 
@@ -218,7 +218,7 @@ class GraphMap(pn.viewable.Viewer):
         if frame.places.epoch != self._epoch:
             first, self._epoch = self._epoch < 0, frame.places.epoch
             if not self._touched or (not first and not len(frame.picture.rows)):
-                self._go(_around(frame.extent))
+                self._go(around(frame.extent))
 
     def _go(self, view: View) -> None:
         self._fitted = view
@@ -312,7 +312,8 @@ def region_from(values: list[float], *, lasso: bool, step: int) -> GraphRegion |
         return None
 
 
-def _around(extent: View) -> View:
+def around(extent: View) -> View:
+    """Bounds that hold an extent with some room around it."""
     west, south, east, north = extent
     margin = max(MARGIN * max(east - west, north - south), 1_000.0)
     return west - margin, south - margin, east + margin, north + margin

@@ -66,13 +66,17 @@ def columns_of(table: pa.Table) -> list[Column]:
     """
     out = []
     for field in table.schema:
-        if field.name in HIDDEN:
+        if field.name in HIDDEN or (field.name in ("lat", "lon") and not _any_number(table[field.name])):
             continue
         numeric = pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
         kind = "time" if field.name in TIMES else "number" if numeric else "text"
         label, what = LABELS.get(field.name, (field.name.replace("_", " "), ""))
         out.append(Column(field.name, label, kind, what))
     return out
+
+
+def _any_number(column: pa.ChunkedArray) -> bool:
+    return bool(np.isfinite(column.to_numpy().astype(np.float64)).any())
 
 
 def conditions(where: str) -> dict[str, str]:

@@ -23,11 +23,11 @@ SCALES = {"Linear": "linear", "Logarithmic": "log", "Equalised": "equalised"}
 
 LISTS = {
     "rows": "In view",
-    "hot": "Hot nodes",
-    "recent": "Recent hyperedges",
+    "hot": "Hot",
+    "recent": "Recent",
     "found": "Found",
-    "fingerprints": "JA3 and JA4",
-    "shadow": "Shadow edges",
+    "fingerprints": "JA3/JA4",
+    "shadow": "Shadow",
 }
 """Tables offered, by the name in a link."""
 

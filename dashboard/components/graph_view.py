@@ -11,6 +11,7 @@ from typing import Any
 import panel as pn
 import param
 
+from dashboard.components.file_upload import FileUpload
 from dashboard.components.graph_controls import GraphControls
 from dashboard.components.graph_inspector import GraphInspector
 from dashboard.components.graph_legend import GraphLegend
@@ -20,6 +21,7 @@ from dashboard.components.graph_state import GraphState
 from dashboard.components.graph_table import GraphTable
 from dashboard.components.graph_wanted import wanted_spec
 from dashboard.components.page_view import PageView
+from dashboard.components.widget_style import heading
 from engine.frames.graph_frame import GraphFrame
 from engine.frames.graph_spec import GraphSpec
 from engine.graph_desk import desk_of
@@ -49,6 +51,9 @@ class GraphView(PageView):
         self.controls = GraphControls(self.state)
         self.inspector = GraphInspector(self.state)
         self.table = GraphTable(self.state)
+        self.upload = FileUpload(station)
+        self.upload.wake = self._rung
+        self.controls.files.extend([heading("Hand in a file"), self.upload])
         self.main = pn.Column(self.map, self.table, sizing_mode="stretch_both", margin=0)
         self._shown: GraphFrame | None = None
         self.map.on_click = self._clicked
@@ -67,6 +72,7 @@ class GraphView(PageView):
         spec = self.spec()
         if spec != self.watch.spec:
             self.watch.request(spec)
+        self.upload.pull()
         frame = self.watch.frame
         if frame is None:
             return
@@ -83,8 +89,9 @@ class GraphView(PageView):
         return [pn.Column(self.main, height=620, sizing_mode="stretch_width")]
 
     def close_watches(self) -> None:
-        """Let the board forget this view."""
+        """Let the board forget this view, and a file on its way."""
         self.watch.close()
+        self.upload.close()
 
     @property
     def frame(self) -> GraphFrame | None:

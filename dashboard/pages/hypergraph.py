@@ -13,6 +13,11 @@ shell(
         "inspector": view.inspector,
         "strip": view.strip,
     },
+    take=(
+        ("hypergraph.json", "HIF", "The whole graph of this moment, for XGI, HyperNetX and others"),
+        ("hypergraph.html", "HTML", "One file that shows the picture without any network"),
+        ("hypergraph.py", "Python", "The lines that lay this graph out and count it again"),
+    ),
     hints=(*HINTS, ("select", "Shift and drag to select")),
     find="find a node",
 ).servable(title="Hypergraph")

@@ -17,8 +17,11 @@ LISTED = 40
 FINGERPRINTS = ("ja3", "ja4", "ja3s", "hassh", "cert", "agent", "software")
 """Kinds of nodes that tell who a host is."""
 
-EventsOf = Callable[[list[str], float], pa.Table]
-"""Events of some entities until a moment (s since 1970), newest last."""
+EventsOf = Callable[[str, list[str], list[float], float], pa.Table]
+"""Events that name an identity, of some entities or at some moments, until a moment (s since 1970)."""
+
+MOMENTS = 8
+"""Moments at which its hyperedges were last told of that are looked at for events, newest first."""
 
 FieldAt = Callable[[float, float, float], float]
 """Received power (dBm) at latitude, longitude (degrees) and a moment; NaN where there is none."""
@@ -62,7 +65,7 @@ def graph_entity(snapshot: GraphSnapshot, node_id: str, events_of: EventsOf, fie
     try:
         row = snapshot.node_row(node_id)
     except KeyError:
-        none, events = snapshot.nodes.slice(0, 0), events_of([identity], snapshot.moment_s)
+        none, events = snapshot.nodes.slice(0, 0), events_of(identity, [identity], [], snapshot.moment_s)
         return GraphEntity(
             {"id": node_id}, False, none, snapshot.edges.slice(0, 0), none, 0, 0, _newest(events), float("nan")
         )
@@ -73,7 +76,8 @@ def graph_entity(snapshot: GraphSnapshot, node_id: str, events_of: EventsOf, fie
     listed = edges.take(newest)
     # Words of an edge's id are what it was made of, the entity of its events among them.
     words = sorted({word for edge in listed["id"].to_pylist() for word in (edge, *edge.split(" "))})
-    events = events_of([identity, *words], snapshot.moment_s)
+    moments = list(dict.fromkeys(listed["last_seen_s"].to_pylist()))[:MOMENTS]
+    events = events_of(identity, [identity, *words], moments, snapshot.moment_s)
     lat, lon = float(node["lat"]), float(node["lon"])
     placed = bool(np.isfinite(lat + lon))
     marks = pc.is_in(neighbours["kind"].cast(pa.string()), pa.array(FINGERPRINTS))

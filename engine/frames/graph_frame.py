@@ -103,7 +103,7 @@ class GraphFrame:
         return str(self.snapshot.nodes["id"][int(rows[best])].as_py()) if away[best] <= reach else ""
 
 
-def no_events(entities: list[str], until_s: float) -> pa.Table:
+def no_events(identity: str, entities: list[str], moments_s: list[float], until_s: float) -> pa.Table:
     """No events: for a graph without a log."""
     return empty_events()
 
@@ -201,10 +201,10 @@ class GraphFrames:
 
         return self._part((state, "entity", spec.space, spec.selected), look)
 
-    def _events_now(self, entities: list[str], until_s: float) -> pa.Table:
-        """Events of some entities; asked of the log every `EVENTS_S` only, however often the graph changes."""
-        key = ("events", tuple(entities), math.floor(until_s / EVENTS_S))
-        return self._part(key, lambda: self._events_of(entities, until_s))
+    def _events_now(self, identity: str, entities: list[str], moments_s: list[float], until_s: float) -> pa.Table:
+        """Events behind a node; asked of the log every `EVENTS_S` only, however often the graph changes."""
+        key = ("events", identity, math.floor(until_s / EVENTS_S))
+        return self._part(key, lambda: self._events_of(identity, entities, moments_s, until_s))
 
     def _past_snapshot(self, moment_s: float) -> GraphSnapshot:
         with self._lock:

@@ -33,8 +33,11 @@ STRONGEST_EDGES = 150
 SEGMENTS_DRAWN = 3_000
 """Lines drawn one by one at most; what is left out is counted."""
 
-HUBS = 12
-"""Nodes named in a picture of many."""
+NAMED = {"all": 60, "strongest": 40, "nodes": 24, "density": 12}
+"""Nodes named at most, by what is drawn."""
+
+NAME_WIDTH, NAME_HEIGHT = 0.16, 0.03
+"""Room of a name, as shares of the picture."""
 
 CATEGORIES = ("host", "name", "service", "ja3", "ja4", "rule", "emitter", "observer")
 """Kinds of nodes that have a colour of their own, always the same one; all others share the last, grey."""
@@ -135,8 +138,9 @@ def graph_picture(snapshot: GraphSnapshot, x: Coordinates, y: Coordinates, spec:
     touched[owner[in_view[snapshot.incidence_node]]] = True
     lines, segments, count, drawn_lines = _incidences(snapshot, x, y, spec, shown, touched, detail)
     categories = category_of([*snapshot.kinds(), ""])
-    named = _hubs(snapshot, rows, x, y, spec) if detail == "density" else rows
-    ruler = _ruler(snapshot, named, spec)
+    hubs = _hubs(snapshot, rows, x, y, spec, NAMED[detail])
+    single = hubs if detail == "density" else rows
+    ruler = _ruler(snapshot, single, spec)
     dense = _node_density(snapshot, rows, x, y, spec, categories) if detail == "density" else None
     ticks = newest_last(ruler.ticks()) if spec.by == "recency" else ruler.ticks()
     return GraphPicture(
@@ -145,7 +149,7 @@ def graph_picture(snapshot: GraphSnapshot, x: Coordinates, y: Coordinates, spec:
         lines,
         ticks if dense is None else dense.ticks,
         rows,
-        _drawn(snapshot, named, x, y, categories, detail, spec, ruler),
+        _drawn(snapshot, single, hubs, x, y, categories, spec, ruler),
         segments,
         {
             "nodes": snapshot.n_nodes, "edges": snapshot.n_edges, "shown": int(shown.sum()),
@@ -274,19 +278,21 @@ def _strongest(edges: NDArray[np.int32], weight: NDArray[np.float64], at_most: i
 
 
 def _hubs(
-    snapshot: GraphSnapshot, rows: NDArray[np.int64], x: Coordinates, y: Coordinates, spec: GraphSpec
+    snapshot: GraphSnapshot, rows: NDArray[np.int64], x: Coordinates, y: Coordinates, spec: GraphSpec, most: int
 ) -> NDArray[np.int64]:
     """Nodes in view with most hyperedges, none so close to another that their names would meet."""
+    if not len(rows):
+        return rows
     degree = snapshot.node("degree")[rows].astype(np.float64)
-    many = min(len(rows), 40 * HUBS)
+    many = min(len(rows), 20 * most)
     first = np.argpartition(-degree, many - 1)[:many]
     order = rows[first[np.lexsort((first, -degree[first]))]]
-    width, height = spec.east - spec.west, spec.north - spec.south
+    width, height = NAME_WIDTH * (spec.east - spec.west), NAME_HEIGHT * (spec.north - spec.south)
     kept: list[int] = []
     for row in order.tolist():
-        if all(abs(x[row] - x[k]) > 0.16 * width or abs(y[row] - y[k]) > 0.035 * height for k in kept):
+        if all(abs(x[row] - x[k]) > width or abs(y[row] - y[k]) > height for k in kept):
             kept.append(row)
-            if len(kept) == HUBS:
+            if len(kept) == most:
                 break
     return np.array(kept, np.int64)
 
@@ -303,15 +309,11 @@ def _ruler(snapshot: GraphSnapshot, rows: NDArray[np.int64], spec: GraphSpec) ->
 
 
 def _drawn(
-    snapshot: GraphSnapshot, rows: NDArray[np.int64], x: Coordinates, y: Coordinates, categories: NDArray[np.uint8],
-    detail: str, spec: GraphSpec, ruler: Ruler,
+    snapshot: GraphSnapshot, rows: NDArray[np.int64], hubs: NDArray[np.int64], x: Coordinates, y: Coordinates,
+    categories: NDArray[np.uint8], spec: GraphSpec, ruler: Ruler,
 ) -> pa.Table:  # fmt: skip
     table = snapshot.nodes.take(pa.array(rows))
-    named = np.ones(len(rows), bool)
-    if detail in ("strongest", "nodes"):
-        degree = snapshot.node("degree")[rows]
-        named[:] = False
-        named[np.argsort(-degree, kind="stable")[: 40 if detail == "strongest" else 20]] = True
+    named = np.isin(rows, hubs)
     level = ruler.levels(_values(snapshot, rows, spec)).astype(np.int16)
     if spec.by == "recency":
         level = 256 - level
