@@ -21,11 +21,9 @@ from engine.geo import geodetic_to_ecef, web_mercator
 from engine.rf.field import power_field, sum_intensity, sum_power_mw
 from engine.rf.forecast import Prediction, predict_batch
 from engine.rf.grid import Grid
+from engine.rf.quantise import LEVELS, quantise
 from engine.rf.tracks import ALT, CLIMB, LAT, LON, MEASURED, SPEED, TIME, TRACK, Tracks
 from engine.units import dbm_to_mw, mw_to_dbm
-
-LEVELS = 255
-"""Steps between the colour limits in the 8-bit picture; 0 is kept for "no power or under the limits"."""
 
 TRAIL_FINENESS = 2
 """Cells of the trail raster per cell of the field, each way: lines need more than a smooth field does."""
@@ -152,20 +150,6 @@ def _field(spec: FieldSpec, tracks: Tracks, where: Prediction) -> np.ndarray:
     eirp_mw = dbm_to_mw(tracks.table["eirp_dbm"].to_numpy(dtype=float)[placed])
     freq_hz = tracks.table["freq_hz"].to_numpy(dtype=float)[placed]
     return sum_power_mw(x, y, z, alt_m, eirp_mw, freq_hz, frame_grid(spec), horizon=spec.horizon, model=spec.model)
-
-
-def quantise(power_dbm: np.ndarray, low_dbm: float, high_dbm: float) -> np.ndarray:
-    """Power in dBm as bytes: 0 for none or under `low_dbm`, 1 … 255 across the limits.
-
-    Examples
-    --------
-    >>> quantise(np.array([-np.inf, -91.0, -90.0, -50.0, 0.0]), -90.0, -50.0).tolist()
-    [0, 0, 1, 255, 255]
-    """
-    step = (LEVELS - 1) / (high_dbm - low_dbm)
-    with np.errstate(invalid="ignore"):
-        level = np.rint((power_dbm - low_dbm) * step) + 1.0
-        return np.where(power_dbm >= low_dbm, np.minimum(level, 255.0), 0.0).astype(np.uint8)
 
 
 def compute_field_frame(spec: FieldSpec, moment_s: float, tracks: Tracks, segments: np.ndarray) -> FieldFrame:

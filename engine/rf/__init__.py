@@ -9,9 +9,11 @@ from engine.rf.field import power_field
 from engine.rf.forecast import forecast
 from engine.rf.grid import Grid
 from engine.rf.propagation import MODELS
+from engine.rf.sample import cross_section, sample_field
 from engine.rf.tdoa import crlb_tdoa, locate_tdoa
 from engine.rf.tdoa_field import gdop_field
 from engine.rf.tracks import TrackFold, Tracks
+from engine.rf.volume import power_volume, volume_grid
 
 __all__ = [
     "MODELS",
@@ -20,12 +22,16 @@ __all__ = [
     "Tracks",
     "arbitration_score",
     "crlb_tdoa",
+    "cross_section",
     "dominance",
     "forecast",
     "gas_attenuation_db_per_km",
     "gdop_field",
     "locate_tdoa",
     "power_field",
+    "power_volume",
     "rain_attenuation_db_per_km",
+    "sample_field",
     "strongest",
+    "volume_grid",
 ]
