@@ -153,7 +153,10 @@ class Histogram(pn.viewable.Viewer):
         if not values.size:
             self.data.data = {"left": [], "right": [], "top": []}
             return
-        counts, edges = np.histogram(values, BINS)
+        low, high = float(values.min()), float(values.max())
+        # Equal but for rounding: one bar, in the middle.
+        pad = 0.5 * abs(low) or 0.5 if high - low <= 1e-12 * max(abs(low), abs(high)) else 0.0
+        counts, edges = np.histogram(values, BINS, (low - pad, high + pad))
         self.data.data = {"left": edges[:-1], "right": edges[1:], "top": counts}
         _fit(self.figure, edges, np.append(counts, 0))
         self._limits[0].location, self._limits[1].location = self.view.drawn_with.low, self.view.drawn_with.high

@@ -34,7 +34,8 @@ def block_reduce(block: np.ndarray, steps: tuple[int, int], extremes: bool = Fal
     out_type = np.dtype("f8") if block.dtype.itemsize > 4 else np.dtype("f4")
     sizes = [block_sizes(n, step) for n, step in zip(block.shape, steps, strict=True)]
     cells = np.multiply.outer(*sizes)
-    total = _sum(block, steps)
+    with np.errstate(invalid="ignore", over="ignore"):
+        total = _sum(block, steps)
     out: dict[str, np.ndarray] = {}
     if block.dtype.kind == "f" and not np.isfinite(total).all():
         finite = np.isfinite(block)

@@ -25,6 +25,7 @@ def climate(tmp_path):
         },
         {"time": [0.0, 6.0, 12.0], "lat": np.linspace(90, -90, 19), "lon": np.arange(0.0, 360, 10)},
     )
+    data["t2m"].attrs.update(units="K", long_name="warmth")
     data["lat"].attrs["units"], data["lon"].attrs["units"] = "degrees_north", "degrees_east"
     data["t2m"][1, 3, 4] = np.nan
     data["gauss"] = (("time", "z"), rng.normal(size=(3, 5)))
