@@ -14,6 +14,8 @@ from engine.events.schema import event_table
 from engine.hypergraph.density import By, density
 from engine.hypergraph.graph import Hypergraph
 from engine.hypergraph.graph_fold import GraphFold
+from engine.hypergraph.layout import Layout
+from engine.hypergraph.layout_input import layout_input
 from engine.hypergraph.line_density import By as LineBy
 from engine.hypergraph.line_density import line_density
 from engine.hypergraph.sphere import SphereIndex
@@ -45,7 +47,10 @@ def warm() -> None:
             density(table, (0.0, -1.0, 2.0, 1.0), (4, 4), by)
     for by in get_args(LineBy):
         line_density(graph.segments(), (0.0, -1.0, 2.0, 1.0), (4, 4), by)
+    layout = Layout()
+    layout.update(*layout_input(graph))
     graph.remove("f")
+    layout.update(*layout_input(graph))
     graph.prune(10.0)
     graph.compact()
     warm_fold()
