@@ -117,7 +117,7 @@ def test_the_nearest_exchange_point_is_the_one_brute_force_finds_also_across_the
     for row in range(len(lat)):
         away = [SPHERE.inv(lon[row], lat[row], x, y)[2] / 1e3 for x, y in zip(points.lon, points.lat, strict=True)]
         assert found[row] == (int(np.argmin(away)) if min(away) < 900.0 else -1)
-    with pytest.raises(ValueError, match="'p' is at 91.0"):
+    with pytest.raises(ValueError, match=r"'p' is at 91\.0"):
         ExchangePoints(["p"], [91.0], [0.0])
 
 

@@ -47,7 +47,7 @@ def test_the_same_seed_is_the_same_drill_short_weak_and_marked(name: str) -> Non
 
 
 def test_what_is_no_drill_is_named() -> None:
-    with pytest.raises(ValueError, match="'picnic'.*sync_burst"):
+    with pytest.raises(ValueError, match=r"'picnic'.*sync_burst"):
         run("picnic")
     with pytest.raises(ValueError, match="seed is -1"):
         run("swarm", -1)

@@ -6,6 +6,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -152,7 +153,7 @@ def test_what_people_answer_is_shared_and_folding_twice_changes_nothing() -> Non
     assert other.table(at, muted=False).empty and len(other.table(at, monitor="timing", acknowledged=True)) == 1
     other.apply(board.mute("timing", "net:10.0.9.0/24", 0.0, now_s=at + 20.0))
     assert not other.table(at + 21.0).iloc[0]["muted"]
-    with pytest.raises(ValueError, match="-1.0 s"):
+    with pytest.raises(ValueError, match=r"-1\.0 s"):
         board.mute(seconds=-1.0)
 
 
@@ -233,7 +234,7 @@ def test_pauses_double_and_a_monitor_that_cannot_be_made_again_waits(monkeypatch
         time.sleep(wall.retry_in_s + 0.002)
         wall.revive()
     assert made[0] == 4 and len(pauses) == 3
-    assert all(0.5 * p < later for p, later in zip(pauses, pauses[1:], strict=False))
+    assert all(0.5 * p < later for p, later in pairwise(pauses))
     assert pauses[2] > 1.5 * pauses[0] and math.isfinite(wall.since_s)
 
 
