@@ -13,6 +13,7 @@ import time
 import weakref
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -22,14 +23,25 @@ from engine.frames.board import FrameBoard
 from engine.frames.graph_frame import GraphFrame, GraphFrames
 from engine.frames.graph_places import LayoutPlaces, MapPlaces
 from engine.frames.graph_spec import GraphSpec
+from engine.hypergraph.fingerprint_stability import FingerprintStability
+from engine.hypergraph.relations import PROMOTED
+from engine.hypergraph.shadow import EXPIRED, ShadowFold, shadow_history
 from engine.layout_worker import LayoutWorker
-from engine.rf.grid import Grid
+from engine.rf.sample import sample_field
 
 if TYPE_CHECKING:
     from engine.station import Station
 
 EVENTS_BACK_S = 86_400.0
 """Events behind a node are looked for this far back, s."""
+
+TOLD_BACK_S = 3_600.0
+"""Fingerprints and shadow edges of the past are made anew from so much of the log before, s."""
+
+SETTLED_KEPT = 300
+"""Promotions and expiries listed at most."""
+
+_TLS = ("net.tls", "net.quic")
 
 NOW_S = 5.0
 """A moment no older than this is now, s."""
@@ -56,8 +68,9 @@ class GraphDesk:
         self.worker: LayoutWorker[xr.Dataset] = LayoutWorker()
         self.layout = LayoutPlaces(self.worker)
         self.frames = GraphFrames(
-            self._station.graph, {"layout": self.layout, "map": MapPlaces()}, self._events_of, self._field_at
-        )
+            self._station.graph, {"layout": self.layout, "map": MapPlaces()}, self._events_of, self._field_at,
+            {"fingerprints": self._fingerprints, "shadow": self._shadows},
+        )  # fmt: skip
         self.board: FrameBoard[GraphSpec, GraphFrame] = FrameBoard(self.frames.compute, kept=PAST_KEPT)
         self.worker.start()
         self.board.start()
@@ -83,14 +96,41 @@ class GraphDesk:
         return events.take(pa.array(first))
 
     def _field_at(self, lat: float, lon: float, moment_s: float) -> float:
-        half = 1e-4
-        grid = Grid.from_bounds(lon - half, lat - half, lon + half, lat + half, shape=(1, 1))
-        try:
-            field = self._station.field(grid, None if time.time() - moment_s < NOW_S else moment_s)
-        except ValueError:
+        emitters = self._station.emitters(None if time.time() - moment_s < NOW_S else moment_s)
+        if not len(emitters):
             return math.nan
-        value = float(field["power_dbm"].to_numpy().ravel()[0])
+        value = float(sample_field(emitters, [lat], [lon], 10.0)[0])
         return value if math.isfinite(value) else math.nan
+
+    def _fingerprints(self, moment_s: float, past: bool) -> pa.Table:
+        """Fingerprints that stay while addresses change (B8), as of a moment."""
+        fold = self._station.graph_live.fingerprints
+        if past:
+            fold = FingerprintStability(fold.more_than, fold.window_s)
+            fold.apply(self._station.log.between(_utc(moment_s - TOLD_BACK_S), _utc(moment_s), kinds=_TLS))
+        table = fold.table()
+        node = pc.binary_join_element_wise(table["kind"], table["fingerprint"], ":")
+        return table.append_column("node", node)
+
+    def _shadows(self, moment_s: float, past: bool) -> pa.Table:
+        """Supposed links of a moment, and what became of others: promoted and expired ones, newest first (B6)."""
+        start, end = _utc(moment_s - TOLD_BACK_S), _utc(moment_s)
+        fold = self._station.graph_live.shadows
+        if past:
+            fold = ShadowFold(fold.model)
+            fold.apply(self._station.log.between(start, end))
+        now = fold.snapshot(moment_s).rename_columns(["a", "b", "confidence", "since_s", "until_s", "evidence"])
+        told = shadow_history(self._station.log.between(start, end, kinds=[PROMOTED, EXPIRED]))
+        told = told.take(pa.array(np.arange(told.num_rows)[::-1][:SETTLED_KEPT]))
+        state = pc.replace_substring(told["kind"], "shadow.", "")
+        settled = pa.table({
+            "state": state, **{name: told[name].cast(now.schema.field(name).type) for name in ("a", "b", "confidence",
+            "since_s")}, "until_s": pc.divide(told["time"].cast(pa.int64()).cast(pa.float64()), 1e6),
+            "evidence": told["evidence"].cast(pa.string()),
+        })  # fmt: skip
+        supposed = now.add_column(0, "state", pa.array(["supposed"] * now.num_rows, pa.string()))
+        table = pa.concat_tables([supposed, settled.select(supposed.column_names)])
+        return table.append_column("node", table["a"])
 
 
 def _told_as(identity: str) -> str:

@@ -28,7 +28,7 @@ from engine.events.embedded import EmbeddedRedis
 from engine.events.follower import Follower
 from engine.events.log import EventLog
 from engine.events.queue import BoundedQueue
-from engine.events.schema import FIX
+from engine.events.schema import DRILL_ENDED, FIX
 from engine.feeds import Feed, open_feed, remember
 from engine.frames.board import FrameBoard
 from engine.frames.field_frame import FieldFrame, carried, compute_field_frame
@@ -219,7 +219,7 @@ class Station:
         if moment_s is None:
             return self.tracks_fold.snapshot(time.time())
         fold = TrackFold(self.tracks_fold.history)
-        fold.apply(self.log.between(_utc(moment_s - FOLD_WINDOW_S), _utc(moment_s), kinds=[FIX]))
+        fold.apply(self.log.between(_utc(moment_s - FOLD_WINDOW_S), _utc(moment_s), kinds=[FIX, DRILL_ENDED]))
         return fold.snapshot(moment_s)
 
     def emitters(self, moment_s: float | None = None) -> pd.DataFrame:
@@ -239,7 +239,7 @@ class Station:
         if moment_s is None:
             return self.trails_fold.segments(start_s, end_s)
         fold = TrailFold()
-        fold.apply(self.log.between(_utc(start_s), _utc(end_s), kinds=[FIX]))
+        fold.apply(self.log.between(_utc(start_s), _utc(end_s), kinds=[FIX, DRILL_ENDED]))
         return fold.segments(start_s, end_s)
 
     def graph(self, moment_s: float | None = None) -> GraphSnapshot:
@@ -278,8 +278,9 @@ class Station:
 
     @property
     def newest_s(self) -> float | None:
-        """Time of the newest fix, epoch s; None before the first."""
-        newest = self.tracks_fold.newest_s
+        """Time of the newest event of the air picture or of the graph, epoch s; None before the first."""
+        graph = self.graph_live.fold.newest_s if self.phase != "warming" else 0.0
+        newest = max(self.tracks_fold.newest_s, graph)
         return newest if newest > 0 else None
 
     @property

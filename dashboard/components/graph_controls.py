@@ -46,10 +46,10 @@ class GraphControls(pn.viewable.Viewer):
         self.files = pn.Column(margin=0, sizing_mode="stretch_width")
         self._layout = pn.Column(
             heading("Picture"), ws["space"], ws["by"], ws["scale"], self.all,
+            self.files,
             heading("Kinds of nodes"), self.kinds,
             heading("Layers"), ws["lines"], ws["names"], ws["shadows"],
             heading("Selection: shift and drag"), ws["lasso"], ws["drag_selects"],
-            self.files,
             margin=0, sizing_mode="stretch_width",
         )  # fmt: skip
 

@@ -107,6 +107,12 @@ class GraphMap(pn.viewable.Viewer):
             line_color=THEMES[self.state.theme].text if dense else THEMES[self.state.theme].emitter_edge,
         )  # fmt: skip
         _put(self.sources["spokes"], spoke_columns(frame))
+        told = frame.supposed
+        _put(self.sources["supposed"], {
+            **{name: told[name].to_numpy() for name in ("x0", "y0", "x1", "y1")},
+            "a": told["a"].to_pylist(), "b": told["b"].to_pylist(),
+            "confidence": [f"{c:.2f}" for c in told["confidence"].to_pylist()],
+        })  # fmt: skip
         spot = frame.spot or None
         _put(self.sources["spot"], {"x": [spot[0]], "y": [spot[1]]} if spot else {"x": [], "y": []})
         self.legend.tell(frame, self.state.theme)
@@ -130,6 +136,7 @@ class GraphMap(pn.viewable.Viewer):
         self.line_mapper = LinearColorMapper(palette=line_colours(self.state.theme), low=-0.5, high=255.5)
         start = {
             "lines": EMPTY_IMAGE, "nodes": EMPTY_IMAGE, "segments": EMPTY_SEGMENTS, "centres": EMPTY_CENTRES,
+            "supposed": {name: [] for name in ("x0", "y0", "x1", "y1", "a", "b", "confidence")},
             "spokes": {name: [] for name in ("x0", "y0", "x1", "y1")}, "points": EMPTY_NODES,
             "region": {"x": [], "y": []}, "spot": {"x": [], "y": []},
         }  # fmt: skip
@@ -140,6 +147,7 @@ class GraphMap(pn.viewable.Viewer):
             "lines": Image(**place, color_mapper=self.line_mapper),
             "nodes": Image(**place, color_mapper=self.mapper),
             "segments": Segment(**ends, line_width="width", line_alpha=0.42),
+            "supposed": Segment(**ends, line_width=1.6, line_alpha=0.9, line_dash=[6, 4]),
             "centres": Scatter(x="x", y="y", marker="diamond", size=6, line_width=0.8, fill_alpha=1.0),
             "spokes": Segment(**ends, line_width=1.3, line_alpha=0.55),
             "points": Scatter(
@@ -169,7 +177,11 @@ class GraphMap(pn.viewable.Viewer):
             tooltips=[("hyperedge", "@kind"), ("joins", "@members nodes"), ("weight", "@weight"),
                       ("last seen", "@seen")],
         )  # fmt: skip
-        f.add_tools(hover, over)
+        between = HoverTool(
+            renderers=[self.glyphs["supposed"]], line_policy="interp",
+            tooltips=[("supposed", "@a"), ("with", "@b"), ("confidence", "@confidence")],
+        )  # fmt: skip
+        f.add_tools(hover, over, between)
 
     def _wire(self) -> None:
         f = self.base.figure
@@ -284,6 +296,7 @@ class GraphMap(pn.viewable.Viewer):
         self.line_mapper.palette = line_colours(theme)
         g = self.glyphs
         g["segments"].glyph.line_color = p.border
+        g["supposed"].glyph.line_color = p.forecast
         g["centres"].glyph.update(line_color=p.border, fill_color=p.map_background)
         for name in ("spokes", "spot"):
             g[name].glyph.line_color = p.selected

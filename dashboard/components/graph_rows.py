@@ -29,16 +29,26 @@ LABELS = {
     "confidence": ("confidence", "How much speaks for the link, 0 to 1"),
     "evidence": ("evidence", "What speaks for the link"),
     "state": ("state", "Supposed, promoted to observed, or expired"),
-    "host": ("host", "Who shows the fingerprint"),
+    "a": ("from", "One end of the link"),
+    "b": ("to", "The other end"),
+    "since_s": ("since", "When the link was first supposed, UTC"),
+    "until_s": ("last moved", "When its confidence last changed, or it was promoted or given up, UTC"),
     "fingerprint": ("fingerprint", "JA3 or JA4 of the ClientHello"),
-    "value": ("fingerprint", "JA3 or JA4 of the ClientHello"),
+    "transitions": ("transitions", "How often it was heard from another address than before"),
+    "most_in_window": ("in window", "Most transitions within ten minutes; more than three is listed"),
+    "returns": ("returns", "Transitions back to an address that was there before: many for a crowd, few for one host"),
+    "n_addresses": ("addresses", "Distinct addresses that it was heard from"),
+    "addresses": ("last addresses", "The last addresses, oldest first"),
+    "first_s": ("first heard", "UTC"),
+    "last_s": ("last heard", "UTC"),
+    "stable_since_s": ("stable since", "When its transitions first exceeded three in ten minutes, UTC"),
 }
 """Heading and meaning of the columns known here; others are called by their names."""
 
-HIDDEN = ("x", "y", "row", "category", "level", "named")
+HIDDEN = ("x", "y", "row", "category", "level", "named", "node")
 """Columns that are for the picture, not for people."""
 
-TIMES = ("first_seen_s", "last_seen_s", "since_s", "until_s", "first_s", "last_s")
+TIMES = ("first_seen_s", "last_seen_s", "since_s", "until_s", "first_s", "last_s", "stable_since_s")
 """Columns that hold moments, s since 1970."""
 
 _NUMBER = r"[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?"

@@ -123,7 +123,7 @@ class GraphTable(JSComponent):
         part = rows[start : start + WINDOW]
         names = self._table.column_names
         # A row of hyperedges leads to no node, unless it names one.
-        of = "host" if "host" in names else "id" if "degree" in names else ""
+        of = "node" if "node" in names else "id" if "degree" in names else ""
         ids = self._table[of].take(pa.array(part)).cast(pa.large_string()).to_pylist() if of else [""] * len(part)
         return {"start": start, "rows": cells(self._table, part), "ids": [i or "" for i in ids]}
 

@@ -21,6 +21,7 @@ def wanted_spec(state: GraphState, view: View, moment_s: float | None) -> GraphS
     """
     return graph_spec(
         view, space=state.space, by=state.by, scale=state.scale, hidden=tuple(sorted(state.hidden)),
-        lines=state.lines, region=state.region, selected=state.selected, find=state.find if state.listed == "found"
-        else "", listed=state.listed, moment_s=None if moment_s is None else round(moment_s, 2),
+        lines=state.lines, shadows=state.shadows, region=state.region, selected=state.selected,
+        find=state.find if state.listed == "found" else "", listed=state.listed,
+        moment_s=None if moment_s is None else round(moment_s, 2),
     )  # fmt: skip

@@ -29,6 +29,14 @@ from engine.hypergraph.graph_snapshot import GraphSnapshot
 LISTED = 500
 """Rows of the tables of hot nodes, recent hyperedges and finds at most."""
 
+SUPPOSED_DRAWN = 400
+"""Shadow edges drawn at most, the most confident."""
+
+NOTHING_SUPPOSED = pa.table({
+    **{name: pa.array([], pa.string()) for name in ("a", "b")},
+    **{name: pa.array([], pa.float64()) for name in ("confidence", "x0", "y0", "x1", "y1")},
+})  # fmt: skip
+
 SPOKES = 600
 """Neighbours of the node looked at that are marked at most."""
 
@@ -76,6 +84,8 @@ class GraphFrame:
         Its place.
     spokes : ndarray of float64, (n, 2)
         Places of its neighbours.
+    supposed : pyarrow.Table
+        Shadow edges between nodes that have places: `a`, `b`, `confidence`, `x0`, `y0`, `x1`, `y1`.
     compute_ms : float
         Time the computation took.
     """
@@ -91,6 +101,7 @@ class GraphFrame:
     entity: GraphEntity | None
     spot: tuple[float, float] | None
     spokes: NDArray[np.float64]
+    supposed: pa.Table
     compute_ms: float
 
     def nearest(self, x: float, y: float, reach: float) -> str:
@@ -123,8 +134,8 @@ class GraphFrames:
         ``layout`` and ``map``.
     events_of, field_at : callable
         What the inspector asks for.
-    more : mapping of str to callable (GraphSnapshot) -> pyarrow.Table
-        Further tables of a moment.
+    more : mapping of str to callable (moment_s, past) -> pyarrow.Table
+        Further tables of a moment; ``shadow`` has the columns `state`, `a`, `b`, `confidence`.
     """
 
     def __init__(
@@ -133,7 +144,7 @@ class GraphFrames:
         places: Mapping[str, GraphPlaces],
         events_of: EventsOf = no_events,
         field_at: FieldAt = no_field,
-        more: Mapping[str, Callable[[GraphSnapshot], pa.Table]] | None = None,
+        more: Mapping[str, Callable[[float, bool], pa.Table]] | None = None,
     ) -> None:
         self._snapshot, self._places = snapshot, dict(places)
         self._events_of, self._field_at, self._more = events_of, field_at, dict(more or {})
@@ -162,7 +173,7 @@ class GraphFrames:
         return GraphFrame(
             spec, snapshot.moment_s if past else moment_s, snapshot, places, picture, extent, len(selected),
             self._table(snapshot, places, spec, state, picture.rows if spec.region is None else selected),
-            entity, spot, spokes, 1e3 * (time.perf_counter() - started),
+            entity, spot, spokes, self._supposed(snapshot, places, spec, state), 1e3 * (time.perf_counter() - started),
         )  # fmt: skip
 
     def _table(
@@ -178,8 +189,33 @@ class GraphFrames:
             return self._part((state, name), lambda: snapshot.hot_entities(LISTED))
         if name == "recent":
             return self._part((state, name), lambda: recent_edges(snapshot))
-        more = self._more.get(name)
-        return None if more is None else self._part((state, name), lambda: more(snapshot))
+        return self._other(name, snapshot, spec)
+
+    def _other(self, name: str, snapshot: GraphSnapshot, spec: GraphSpec) -> pa.Table | None:
+        more, past = self._more.get(name), spec.moment_s is not None
+        if more is None:
+            return None
+        moment_s = snapshot.moment_s
+        return self._part((name, past, moment_s if past else snapshot.seq), lambda: more(moment_s, past))
+
+    def _supposed(self, snapshot: GraphSnapshot, places: Places, spec: GraphSpec, state: Any) -> pa.Table:
+        def ends() -> pa.Table:
+            table = self._other("shadow", snapshot, spec)
+            if not spec.shadows or table is None:
+                return NOTHING_SUPPOSED
+            table = table.filter(pc.equal(table["state"], "supposed")).slice(0, SUPPOSED_DRAWN)
+            rows = [
+                pc.index_in(table[end].cast(pa.large_string()), snapshot.nodes["id"].combine_chunks()) for end in "ab"
+            ]
+            known = pc.and_(pc.is_valid(rows[0]), pc.is_valid(rows[1]))
+            a, b = (row.filter(known).to_numpy() for row in rows)
+            told = table.filter(known).select(["a", "b", "confidence"])
+            columns = {"x0": places.x[a], "y0": places.y[a], "x1": places.x[b], "y1": places.y[b]}
+            for name, values in columns.items():
+                told = told.append_column(name, pa.array(values))
+            return told.filter(pa.array(np.isfinite(sum(columns.values()))))
+
+        return self._part((state, "supposed", spec.space, spec.shadows), ends)
 
     def _entity(
         self, snapshot: GraphSnapshot, places: Places, spec: GraphSpec, state: Any

@@ -190,9 +190,10 @@ def spread(cells: NDArray[np.uint8], radius: int, *, categories: bool = False) -
     """
     out = cells.copy()
     ny, nx = cells.shape
+    disc = radius * radius + (radius if radius > 1 else 0)
     for dy in range(-radius, radius + 1):
         for dx in range(-radius, radius + 1):
-            if dx * dx + dy * dy > radius * radius + 0.5 or not (dx or dy):
+            if dx * dx + dy * dy > disc or not (dx or dy):
                 continue
             into = out[max(dy, 0) : ny + min(dy, 0), max(dx, 0) : nx + min(dx, 0)]
             what = cells[max(-dy, 0) : ny + min(-dy, 0), max(-dx, 0) : nx + min(-dx, 0)]

@@ -18,6 +18,8 @@ from engine.frames.graph_region import cell_size, cells_of
 from engine.frames.graph_spec import GraphSpec
 from engine.hypergraph.density import density
 from engine.hypergraph.graph_snapshot import GraphSnapshot
+from engine.hypergraph.line_density import By as LineBy
+from engine.hypergraph.line_density import line_density
 from engine.hypergraph.star import star_segments, star_segments_on_sphere
 
 DRAW_ALL = 100
@@ -168,7 +170,7 @@ def _node_density(
     # The middle of its own cell: Datashader then puts a node where the table looks for it, whatever the rounding.
     table = pd.DataFrame({"x": i + 0.5, "y": j + 0.5})
     radius = 2 if len(rows) < 4_000 else 1 if len(rows) < 40_000 else 0
-    bounds, shape = (0.0, 0.0, float(spec.nx), float(spec.ny)), (spec.ny, spec.nx)
+    bounds, shape = _cell_bounds(spec), (spec.ny, spec.nx)
     if spec.by == "kind":
         codes = categories[snapshot.node("kind")[rows]]
         table["kind"] = pd.Categorical.from_codes(codes, categories=range(len(CATEGORIES) + 1))
@@ -182,7 +184,7 @@ def _levels(
     table: pd.DataFrame, spec: GraphSpec, weight: NDArray[np.float64], seen_s: NDArray[np.float64],
     snapshot: GraphSnapshot,
 ) -> Levels:  # fmt: skip
-    bounds, shape = (0.0, 0.0, float(spec.nx), float(spec.ny)), (spec.ny, spec.nx)
+    bounds, shape = _cell_bounds(spec), (spec.ny, spec.nx)
     if spec.by == "weight":
         values = density(table.assign(weight=weight), bounds, shape, by="weight").to_numpy().astype(np.float64)
         return quantise(np.nan_to_num(values), np.isfinite(values), spec.scale)
@@ -232,8 +234,19 @@ def _incidences(
         table[name] = (table[name] - spec.west) / cell
     for name in ("y0", "y1"):
         table[name] = (table[name] - spec.south) / cell
-    lines = spec if spec.by != "kind" else GraphSpec(spec.west, spec.south, spec.east, spec.north, spec.nx, spec.ny)
-    return _levels(table, lines, weight[edges], snapshot.edge("last_seen_s")[edges], snapshot), nothing, count, count
+    if spec.by == "recency":
+        levels = _levels(table, spec, weight[edges], snapshot.edge("last_seen_s")[edges], snapshot)
+        return levels, nothing, count, count
+    by: LineBy = "weight" if spec.by == "weight" else "count"
+    raster = line_density(table.assign(weight=weight[edges]), _cell_bounds(spec), (spec.ny, spec.nx), by)
+    values = raster.to_numpy().astype(np.float64)
+    drawn = round(count * float(raster.attrs["drawn_share"])) if count else 0
+    scale = spec.scale if spec.by != "kind" else "log"
+    return quantise(values, values > 0, scale, whole=by == "count"), nothing, count, min(drawn, count)
+
+
+def _cell_bounds(spec: GraphSpec) -> tuple[float, float, float, float]:
+    return 0.0, 0.0, float(spec.nx), float(spec.ny)
 
 
 def _star(

@@ -40,6 +40,8 @@ class GraphSpec:
         Kinds of nodes that are left out, sorted.
     lines : bool
         Whether incidences are drawn.
+    shadows : bool
+        Whether links that are supposed, not observed, are drawn.
     region : GraphRegion or None
         What is selected.
     selected : str
@@ -64,6 +66,7 @@ class GraphSpec:
     scale: Scale = "log"
     hidden: tuple[str, ...] = ()
     lines: bool = True
+    shadows: bool = False
     region: GraphRegion | None = None
     selected: str = ""
     find: str = ""
@@ -77,7 +80,7 @@ class GraphSpec:
 
     def picture_only(self) -> GraphSpec:
         """The same without what does not change the picture, so that those who pick different rows share one."""
-        return replace(self, region=None, selected="", find="", listed="")
+        return replace(self, shadows=False, region=None, selected="", find="", listed="")
 
 
 def graph_spec(view: tuple[float, float, float, float], *, max_cells: int = GRAPH_CELLS, **what: object) -> GraphSpec:
