@@ -18,8 +18,8 @@ from engine.hdf5.views import View, axis_coordinate
 Bounds = tuple[float, float, float, float]
 """Left, bottom, right, top in the units of the axes."""
 
-SWIFT_S, THOROUGH_S = 0.15, 2.0
-"""Time for a first look and for a second one, s."""
+SWIFT_S, THOROUGH_S, PATIENT_S = 0.15, 2.0, 15.0
+"""Time for a first look, for a second one, and for a last where no coarse levels are being made, s."""
 
 
 class Source(Protocol):

@@ -21,7 +21,7 @@ from bokeh.models.text import PlainText
 
 from dashboard.components.array_levels import COLOURS, MAPS, SCALES, Scale, levels, palette, scale_for, ticks
 from dashboard.components.array_ranges import LinkedRanges
-from dashboard.components.array_source import SWIFT_S, THOROUGH_S, ArraySource
+from dashboard.components.array_source import PATIENT_S, SWIFT_S, THOROUGH_S, ArraySource
 from dashboard.components.figure_style import chart, restyle
 from dashboard.components.latest import Latest
 from dashboard.theme import THEMES
@@ -214,11 +214,13 @@ class ArrayView(pn.viewable.Viewer):
             return
         self.picture = picture
         self._draw("detail", picture)
-        rough = picture.attrs["how"] == "sampled" and budget_s < THOROUGH_S
+        levels_come = getattr(source, "progress", None) is not None
+        longer = {SWIFT_S: THOROUGH_S, THOROUGH_S: None if levels_come else PATIENT_S}.get(budget_s)
+        rough = picture.attrs["how"] == "sampled" and longer is not None
         self.param.update(status=describe(picture, self.drawn_with), error="", busy=rough)
-        if rough and view == self.ranges.view and not self._latest.waiting:
-            self._look(THOROUGH_S)
-        elif getattr(source, "progress", None) is not None:
+        if rough and longer is not None and view == self.ranges.view and not self._latest.waiting:
+            self._look(longer)
+        elif levels_come:
             self._wait_for_levels()
 
     def _wait_for_levels(self) -> None:

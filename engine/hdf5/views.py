@@ -105,8 +105,9 @@ def data_array(
         coarse = overview.picture(y, x, (wanted[0], wanted[1]))
     if coarse is not None:
         return _labelled(dataset, view, coarse, part, member, kind)
+    patience = {"timeout_s": 20.0 + 6.0 * budget_s} if budget_s > 1.0 else {}
     found = dataset.tree.ask(
-        "view", path=dataset.path, box=[list(side) for side in view.box], axes=list(view.axes),
+        "view", **patience, path=dataset.path, box=[list(side) for side in view.box], axes=list(view.axes),
         shape=[max(int(shape[0]), 1), max(int(shape[1]), 2)], budget_s=budget_s, average=average, part=part,
         member=member, fill=said.get("fill", []) if not member else [], scale=said.get("scale", 1.0),
         offset=said.get("offset", 0.0)
