@@ -22,6 +22,7 @@ from engine.events.queue import BoundedQueue
 from engine.events.schema import FIX
 from engine.frames.board import FrameBoard
 from engine.frames.drift_frame import DriftFrame, DriftSpec, compute_drift_frame
+from engine.hypergraph.clusters_fold import PositionClusters
 from engine.monitors import AlertBoard, Grouping, MonitorBoard, MonitorRunner, announce_alerts, as_of
 from engine.monitors.marks import MARKED_KINDS, MarkFold
 
@@ -69,7 +70,7 @@ class Monitoring:
     instance : str
         Whose alerts they are.
     grouping : Grouping, optional
-        Entities to clusters.
+        Entities to clusters; where not given, emitters by where they are and hosts by their networks.
     """
 
     def __init__(
@@ -77,7 +78,8 @@ class Monitoring:
     ) -> None:
         self._log, self._queue, self._bus, self._instance = log, queue, bus, instance
         self._speaking = False
-        self.runner = MonitorRunner(sink=self._say, grouping=grouping)
+        self.places = PositionClusters()
+        self.runner = MonitorRunner(sink=self._say, grouping=self.places if grouping is None else grouping)
         self.results, self.alerts, self.marks = MonitorBoard(), AlertBoard(), MarkFold()
         self.board: FrameBoard[DriftSpec, DriftFrame] = FrameBoard(self._compute)
         self._drill: DrillSource | None = None
@@ -102,7 +104,10 @@ class Monitoring:
         if recent is not None:
             # Positions only move the clock of the monitors; without them a start stays quick.
             self.runner.apply(recent.filter(pc.not_equal(recent["kind"], FIX)))
+            self.places.apply(recent)
+            self.places.take()
         self._speaking = True
+        follower.add(self.places)
         follower.add(self.runner)
         follower.add(self.results)
         follower.add(self.alerts)
@@ -120,6 +125,8 @@ class Monitoring:
     def beat(self, now_s: float) -> None:
         """Let event time go on where nothing happens (epoch seconds)."""
         self.runner.pulse(now_s)
+        for changes in self.places.take():
+            self._put(changes)
 
     def acknowledge(self, alert: str, by: str, note: str = "") -> bool:
         """Say for all viewers that someone has seen an alert; whether the queue took it."""
