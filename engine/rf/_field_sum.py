@@ -124,13 +124,15 @@ def boxes(grid: Grid) -> tuple[Any, ...]:
     return *plans, col_nodes
 
 
-@lru_cache(maxsize=64)
-def row_nodes(grid: Grid, level: int) -> tuple[Array, Array, Array, Array]:
-    """Distance from the axis and ECEF z, km, at the nodes and at the centres of the boxes of rows."""
+@lru_cache(maxsize=16)
+def row_nodes(grid: Grid) -> tuple[Array, Array, Array, Array]:
+    """Distance from the axis and ECEF z, km, at the nodes and at the centres of the boxes of rows, level by level."""
     rows, _ = plan(grid.shape)
-    axis, _, z = geodetic_to_ecef(grid.lat_at(rows.node), 0.0, grid.level_alt_m[level])
-    mid_axis, _, mid_z = geodetic_to_ecef(grid.lat_at(rows.centre), 0.0, grid.level_alt_m[level])
-    return axis / 1e3, z / 1e3, mid_axis / 1e3, mid_z / 1e3
+    alt_m = grid.level_alt_m
+    axis, _, z = geodetic_to_ecef(grid.lat_at(rows.node), 0.0, alt_m[:, None, None])
+    mid_axis, _, mid_z = geodetic_to_ecef(grid.lat_at(rows.centre), 0.0, alt_m[:, None])
+    node, centre = (np.ascontiguousarray(v) / 1e3 for v in (axis, z)), (mid_axis / 1e3, mid_z / 1e3)
+    return (*node, *centre)
 
 
 def sum_sources(sources: Sources, grid: Grid, method: Method, exact: bool = False) -> tuple[Array, float]:
@@ -158,8 +160,8 @@ def sum_sources(sources: Sources, grid: Grid, method: Method, exact: bool = Fals
         )  # fmt: skip
         _apply_level_gain(sources, grid, out)
         return out, top / 1e6
-    for k, inputs in enumerate(level_inputs(sources, grid, top)):
-        sum_by_boxes(out[k], *inputs, 0 if method == "tree" else 1 + bool(exact), workers)  # type: ignore[call-arg]
+    for at, inputs in level_inputs(sources, grid, top):
+        sum_by_boxes(out[at], *inputs, 0 if method == "tree" else 1 + bool(exact), workers)  # type: ignore[call-arg]
     _apply_level_gain(sources, grid, out)
     return out, top / 1e6
 
@@ -188,14 +190,14 @@ def strongest_sources(sources: Sources, grid: Grid) -> tuple[Array, Array, NDArr
     if not top > 0.0:
         return best, second, index, 0.0
     workers = numba.get_num_threads()
-    for k, inputs in enumerate(level_inputs(sources, grid, top)):
-        strongest_by_boxes(best[k], second[k], index[k], *inputs, workers)  # type: ignore[call-arg]
+    for at, inputs in level_inputs(sources, grid, top):
+        strongest_by_boxes(best[at], second[at], index[at], *inputs, workers)  # type: ignore[call-arg]
     _apply_level_gain(sources, grid, best, second)
     return best, second, index, top / 1e6
 
 
-def level_inputs(sources: Sources, grid: Grid, top: float) -> Iterator[tuple[Any, ...]]:
-    """What the kernels by boxes are given after their outputs, level by level."""
+def level_inputs(sources: Sources, grid: Grid, top: float) -> Iterator[tuple[slice, tuple[Any, ...]]]:
+    """Levels, and what the kernels by boxes are given for them after their outputs: all at once for the plain law."""
     rows = sources.rows_km(top)
     lon = np.radians(grid.lon)
     cos_lon, sin_lon = np.cos(lon), np.sin(lon)
@@ -203,14 +205,16 @@ def level_inputs(sources: Sources, grid: Grid, top: float) -> Iterator[tuple[Any
     level_reach = horizon_m(0.0, grid.level_alt_m, 0.0) / 1e3
     least, eps = float(sources.least_reach_m) / 1e3, float(sources.eps_m2) / 1e6
     row_plan, col_plan, col_nodes = boxes(grid)
+    nodes = row_nodes(grid)
     code = PLAIN if sources.law is None else sources.law.code
     table = smooth = np.zeros((1, 2, 2), np.float32)
-    for k, alt_m in enumerate(grid.level_alt_m):
+    count = grid.level_alt_m.size
+    for at in [slice(0, count)] if sources.law is None else [slice(k, k + 1) for k in range(count)]:
         if sources.law is not None:
-            rows[FIRST:], table, smooth = sources.law.at_level(float(alt_m))
-        yield (
-            axis_m[k] / 1e3, z_m[k] / 1e3, cos_lon, sin_lon, float(level_reach[k]), rows, least, eps, code, table,
-            smooth, row_plan, col_plan, row_nodes(grid, k), col_nodes,
+            rows[FIRST:], table, smooth = sources.law.at_level(float(grid.level_alt_m[at][0]))
+        yield at, (
+            axis_m[at] / 1e3, z_m[at] / 1e3, cos_lon, sin_lon, level_reach[at], rows, least, eps, code, table,
+            smooth, row_plan, col_plan, tuple(part[at] for part in nodes), col_nodes,
         )  # fmt: skip
 
 

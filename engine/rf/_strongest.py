@@ -204,13 +204,13 @@ def strongest_by_boxes(
     best, second, index, axis_km, z_km, cos_lon, sin_lon, level_reach_km, emitters, least_reach_km, eps_km2, law, table,
     smooth, row_plan, col_plan, row_nodes, col_nodes, workers,
 ):  # fmt: skip
-    """Power of the strongest and of the second strongest emitter, and which is the strongest, for one level.
+    """Power of the strongest and of the second strongest emitter, and which is the strongest, for every cell.
 
     Parameters
     ----------
-    best, second : float64, shape (ny, nx)
+    best, second : float64, shape (nz, ny, nx)
         Receive powers in units of gain per km^2; 0 where there is none.
-    index : int32, shape (ny, nx)
+    index : int32, shape (nz, ny, nx)
         Receives the column of `emitters` of the strongest, the first of equals; `NONE` where there is none.
 
     The others are those of `engine.rf._tree.sum_by_boxes`.
@@ -218,8 +218,10 @@ def strongest_by_boxes(
     columns = col_plan[0][1] - col_plan[0][0]
     roots = (row_plan[0][1] - row_plan[0][0]) * columns
     for worker in prange(workers):
-        for root in range(worker, roots, workers):
+        for task in range(worker, roots * best.shape[0], workers):
+            k = task // roots
+            nodes = (row_nodes[0][k], row_nodes[1][k], row_nodes[2][k], row_nodes[3][k])
             _rank_root(
-                best, second, index, root, axis_km, z_km, cos_lon, sin_lon, level_reach_km, emitters, least_reach_km,
-                eps_km2, law, table, row_plan, col_plan, row_nodes, col_nodes,
+                best[k], second[k], index[k], task % roots, axis_km[k], z_km[k], cos_lon, sin_lon, level_reach_km[k],
+                emitters, least_reach_km, eps_km2, law, table, row_plan, col_plan, nodes, col_nodes,
             )  # fmt: skip

@@ -348,20 +348,22 @@ def sum_by_boxes(
     out, axis_km, z_km, cos_lon, sin_lon, level_reach_km, emitters, least_reach_km, eps_km2, law, table, smooth,
     row_plan, col_plan, row_nodes, col_nodes, direct, workers,
 ):  # fmt: skip
-    """Sum of ``gain factor / (max(d, floor)^2 + eps)`` over emitters with ``d <= reach``, for the cells of one level.
+    """Sum of ``gain factor / (max(d, floor)^2 + eps)`` over emitters with ``d <= reach``, for every cell.
 
     Parameters
     ----------
-    out : float64, shape (ny, nx)
+    out : float64, shape (nz, ny, nx)
         Receives the sums, in units of gain per km^2. What is interpolated may be a rounding error below 0.
-    axis_km, z_km : float64, shape (ny,)
+    axis_km, z_km : float64, shape (nz, ny)
         Distance from the earth's axis, and ECEF z, of the cells of any one column.
     cos_lon, sin_lon : float64, shape (nx,)
         Of the columns' longitudes.
-    level_reach_km, least_reach_km, eps_km2 : float
+    level_reach_km : float64, shape (nz,)
+    least_reach_km, eps_km2 : float
         As in `engine.rf._summation.sum_over_emitters`.
     emitters : float64, shape (ROWS, n)
-        Rows: ECEF x, y, z (km), gain (0 to 1), reach (km), floor (km), and those of the law.
+        Rows: ECEF x, y, z (km), gain (0 to 1), reach (km), floor (km), and those of the law, which hold for
+        one level: all but the plain law are summed level by level.
     law : int
         A law of `engine.rf._laws`.
     table, smooth : float32, shape (kinds, rows, steps)
@@ -369,7 +371,7 @@ def sum_by_boxes(
     row_plan, col_plan : tuples of arrays
         Of `engine.rf._chebyshev.Axis`: start, low, high, down, cell.
     row_nodes, col_nodes : tuples of float64
-        Nodes and centres of the boxes of this grid: axis and z, axis and z (km); cosine and sine of
+        Nodes and centres of the boxes: axis and z, axis and z (km), with a leading axis of levels; cosine and sine of
         longitude, cosine and sine, half the difference of longitudes (rad).
     direct : int
         0: by expansions. 1: every emitter in every cell. 2: the same in float64.
@@ -379,8 +381,10 @@ def sum_by_boxes(
     columns = col_plan[0][1] - col_plan[0][0]
     roots = (row_plan[0][1] - row_plan[0][0]) * columns
     for worker in prange(workers):
-        for root in range(worker, roots, workers):
+        for task in range(worker, roots * out.shape[0], workers):
+            k = task // roots
+            nodes = (row_nodes[0][k], row_nodes[1][k], row_nodes[2][k], row_nodes[3][k])
             _sum_root(
-                out, root, axis_km, z_km, cos_lon, sin_lon, level_reach_km, emitters, least_reach_km, eps_km2, law,
-                table, smooth, direct, row_plan, col_plan, row_nodes, col_nodes,
+                out[k], task % roots, axis_km[k], z_km[k], cos_lon, sin_lon, level_reach_km[k], emitters,
+                least_reach_km, eps_km2, law, table, smooth, direct, row_plan, col_plan, nodes, col_nodes,
             )  # fmt: skip
