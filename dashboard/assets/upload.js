@@ -42,8 +42,9 @@ export function render({ model, el }) {
   }
   const went = () => {
     if (!sending) return
-    if (model.received < 0) { sending = null; return }
-    sending.at = model.received
+    const [at] = model.received
+    if (at < 0) { sending = null; return }
+    sending.at = at
     if (sending.at < sending.file.size) send()
   }
   input.addEventListener("change", () => { const [file] = input.files; input.value = ""; begin(file) })

@@ -59,7 +59,7 @@ class FileUpload(JSComponent):
     """
 
     progress = param.Dict(default={"phase": "idle"}, doc="phase, share, text, and rows of the accounting.")
-    received = param.Integer(0, doc="Bytes of the file that have arrived; below 0: no more is wanted.")
+    received = param.List(default=[0, 0], doc="Bytes that have arrived, below 0: no more; number of the answer.")
     most = param.Integer(MAX_BYTES, doc="Bytes of a file at most.")
 
     _esm = ASSETS / "upload.js"
@@ -134,11 +134,10 @@ class FileUpload(JSComponent):
         job.at += len(data)
         share = job.at / job.size
         self._say("sending", share, f"Receiving {job.name}: {100 * share:.0f} %")
-        self.received = job.at
+        self._answer(job.at)
         if job.at == job.size:
             job.file.close()
             self._say("reading", 0.0, f"Reading {job.name}")
-            self.received = 0
             job.thread = threading.Thread(target=self._read, args=(job,), name="upload", daemon=True)
             job.thread.start()
 
@@ -172,11 +171,15 @@ class FileUpload(JSComponent):
             self._job = None
             _forget(job)
             self._say("cancelled", 0.0, f"{job.name} was not sent to its end; nothing of it was taken in")
-            self.received = -1
+            self._answer(-1)
 
     def _refuse(self, text: str) -> None:
         self._say("failed", 0.0, text)
-        self.received = -1
+        self._answer(-1)
+
+    def _answer(self, at: int) -> None:
+        """Tell the browser where to go on; two equal answers must be two, or the second is not heard."""
+        self.received = [at, self.received[1] + 1]
 
     def _say(self, phase: str, share: float, text: str) -> None:
         self.progress = {"phase": phase, "share": share, "text": text}
