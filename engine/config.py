@@ -29,8 +29,8 @@ class Settings:
     origins : tuple of str
         Further ``host:port`` under which browsers may reach the pages (``ORIGINS``, comma-separated).
     feed : str
-        What to play (``FEED``): ``sample`` for the recorded air picture, ``synthetic`` for an invented
-        one, ``none``, or the path of a tracks file.
+        What to play (``FEED``, default ``sample``): words and files, separated by commas; see
+        `engine.feeds.open_feed`.
     backfill_s : float
         Seconds of the recording to ingest at once at start, so that there is a past to look at
         (``BACKFILL_S``, default 1800).
