@@ -16,7 +16,7 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from engine.rf._field_sum import ROUNDING_DB, Method, Sources, choose, error_bound_db, sum_sources
+from engine.rf._field_sum import ROUNDING_DB, Method, Sources, choose, error_bound_db, strongest_sources, sum_sources
 from engine.rf._sources import Horizon, Prepared, check_horizon, height_reach, in_dbm, law_of, level_gain_of, prepare
 from engine.rf.clutter import Clutter
 from engine.rf.grid import Grid
@@ -260,6 +260,8 @@ def warm() -> None:
     one, grid = np.ones(1), Grid.from_bounds(0, 0, 1, 1, shape=(1, 1))
     for method in ("direct", "tree"):
         sum_intensity(one, one, one, one, grid, method=method)
+    sources = Sources(np.ones((3, 1)), one)
+    strongest_sources(sources, grid)
     in_dbm(np.ones((1, 1, 1)), 1.0, 0.0)
     if numba.threading_layer() == "workqueue":
         raise RuntimeError("Numba's threading layer is 'workqueue'; 'omp' or 'tbb' is needed: install one of them")
