@@ -131,10 +131,12 @@ class ClusterMonitor(Monitor):
         """Places of the clusters of some events; one look-up per cluster, not per event. -1 where there is none."""
         slot = np.full(len(self._cluster_names), -1, np.int64)
         used, first = np.unique(codes, return_index=True)
+        newest = np.full(len(self._cluster_names), -np.inf)
+        np.maximum.at(newest, codes, time_s)
         for code in used[np.argsort(first)].tolist():  # in the order of appearance
             slot[code] = self._slot_of(self._cluster_names[code])
             if slot[code] >= 0:
-                self._heard_s[slot[code]] = max(self._heard_s[slot[code]], float(time_s[codes == code].max()))
+                self._heard_s[slot[code]] = max(self._heard_s[slot[code]], float(newest[code]))
         return slot[codes]
 
     def _slot_of(self, name: str) -> int:

@@ -34,6 +34,9 @@ MAX_DB = 60.0
 
 MAX_SIDES = 8
 
+MAX_ENERGY = 1e12
+"""Greatest energy taken of one event: sums of squares stay finite."""
+
 
 def dominance(energy_a: float, energy_b: float, squares_a: float, squares_b: float) -> tuple[float, float]:
     """Dominance of side A over side B on a lane, and the chance of it where both are equal.
@@ -65,7 +68,7 @@ def dominance(energy_a: float, energy_b: float, squares_a: float, squares_b: flo
     if min(energy_a, energy_b) <= 0.0:
         db = math.copysign(MAX_DB, energy_a - energy_b)
     else:
-        db = min(max(10.0 * math.log10(energy_a / energy_b), -MAX_DB), MAX_DB)
+        db = min(max(10.0 * (math.log10(energy_a) - math.log10(energy_b)), -MAX_DB), MAX_DB)
     worth = total * total / max((squares_a + squares_b), 1e-300) if total else 0.0
     n = max(worth, 1.0)
     k = n * max(energy_a, energy_b) / total
@@ -115,7 +118,7 @@ class ConflictMonitor(ClusterMonitor):
         side, side_names = encoded(payload["side"][rows])
         number = np.array([self._side_of(name) for name in side_names], np.int64)
         energy = payload["energy"][rows]
-        energy = np.where(np.isfinite(energy) & (energy >= 0.0), energy, 1.0)
+        energy = np.minimum(np.where(np.isfinite(energy) & (energy >= 0.0), energy, 1.0), MAX_ENERGY)
         return rows, {
             "cluster": lanes, "side": number[side], "energy": energy,
             "lat": events.table["lat"].to_numpy().astype(np.float64)[rows],
@@ -220,7 +223,8 @@ def conflict_replay(events: pa.Table, start_s: float, end_s: float, step_s: floa
     entity = np.array(events["entity"].take(pa.array(rows)).to_pylist(), dtype=object)
     lane = np.where(payload["lane"][rows] == None, payload["cluster"][rows], payload["lane"][rows])  # noqa: E711
     lane = np.where(lane == None, entity, lane)  # noqa: E711
-    energy = np.where(np.isfinite(payload["energy"][rows]), payload["energy"][rows], 1.0)
+    energy = payload["energy"][rows]
+    energy = np.minimum(np.where(np.isfinite(energy) & (energy >= 0.0), energy, 1.0), MAX_ENERGY)
     strength: dict[str, float] = defaultdict(float)
     for side, each in zip(payload["side"][rows].tolist(), energy.tolist(), strict=True):
         strength[side] += each

@@ -285,7 +285,8 @@ class PhantomMonitor(ClusterMonitor):
             start, end = np.array([path[2] for path in held]), np.array([path[3] for path in held])
             found = convergences(start, end, [path[1] for path in held], self.radius_km)
             near = self.points.nearest([c.lat for c in found], [c.lon for c in found], self.known_km)
-            found = [c for c, row in zip(found, near.tolist(), strict=True) if row < 0][:16]
+            # What chance makes every time is not worth a name.
+            found = [c for c, row in zip(found, near.tolist(), strict=True) if row < 0 and c.surprise >= 1.0][:16]
         before, self.places = self.places, {}
         out: list[Transition] = []
         for place in found:
@@ -312,12 +313,9 @@ class PhantomMonitor(ClusterMonitor):
         return out
 
     def _name_of(self, place: Convergence, before: dict[str, Convergence]) -> str:
-        here = unit_vectors(place.lat, place.lon)[0]
+        here, near_km = unit_vectors(place.lat, place.lon)[0], 0.5 * APART * self.radius_km
         for name, other in before.items():
-            if (
-                name in self._slots
-                and distance_km(here, unit_vectors(other.lat, other.lon)[0]) < 0.5 * APART * self.radius_km
-            ):
+            if name in self._slots and distance_km(here, unit_vectors(other.lat, other.lon)[0]) < near_km:
                 return name
         return f"place {place.lat:.2f} {place.lon:.2f}"
 

@@ -8,7 +8,11 @@ from __future__ import annotations
 
 from engine.drills.registry import FIVE, SCENARIOS
 from engine.drills.registry import drill as run
+from engine.drills.request import DRILLS_CHANNEL, answer_requests
 from engine.drills.scenario import Detection, DrillRun, Expectation, Scenario
-from engine.drills.source import DrillSource, shifted
+from engine.drills.source import DrillSource, ends_of_unfinished, shifted
 
-__all__ = ["FIVE", "SCENARIOS", "Detection", "DrillRun", "DrillSource", "Expectation", "Scenario", "run", "shifted"]
+__all__ = [
+    "DRILLS_CHANNEL", "FIVE", "SCENARIOS", "Detection", "DrillRun", "DrillSource", "Expectation", "Scenario",
+    "answer_requests", "ends_of_unfinished", "run", "shifted",
+]  # fmt: skip

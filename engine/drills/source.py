@@ -15,7 +15,7 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
-from engine.drills.registry import SCENARIOS, drill
+from engine.drills.registry import drill
 from engine.drills.scenario import DrillRun
 from engine.events.schema import SCHEMA, event_table
 from engine.ingest.protocol import CaptureState, CaptureStats, Sink
@@ -142,11 +142,27 @@ class DrillSource:
         return event_table(time_us, kind, [self.run.run_id], self.run.run_id, payload=[orjson.dumps(payload).decode()])
 
 
+def ends_of_unfinished(events: pa.Table, now_s: float) -> pa.Table:
+    """The last words of drills that never had one, because their process died: put them into the queue at a start.
+
+    Parameters
+    ----------
+    events : pyarrow.Table
+        What the log holds of the kinds `DRILL_STARTED` and `DRILL_ENDED`.
+    now_s : float
+        Epoch seconds.
+    """
+    kinds, runs = events["kind"].to_pylist(), events["entity"].to_pylist()
+    started = dict.fromkeys(run for kind, run in zip(kinds, runs, strict=True) if kind == DRILL_STARTED)
+    ended = {run for kind, run in zip(kinds, runs, strict=True) if kind == DRILL_ENDED}
+    lost = [run for run in started if run not in ended]
+    payload = [orjson.dumps({"reason": "lost", "synthetic": True}).decode()] * len(lost)
+    times = np.full(len(lost), round(now_s * 1e6), np.int64)
+    return event_table(times, DRILL_ENDED, lost, lost, payload=payload)
+
+
 def shifted(events: pa.Table, start_s: float) -> pa.Table:
     """Events whose times count from a start, as events that begin at a moment (epoch seconds)."""
     time_us = events["time"].cast(pa.int64()).to_numpy() + round(start_s * 1e6)
     column = pa.array(time_us).cast(SCHEMA.field("time").type)
     return events.set_column(SCHEMA.get_field_index("time"), SCHEMA.field("time"), column)
-
-
-__all__ = ["SCENARIOS", "DrillSource", "shifted"]

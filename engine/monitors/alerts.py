@@ -118,6 +118,12 @@ class AlertBoard:
             out = out[(out["drill"] != "") == drill]
         return out.reset_index(drop=True)
 
+    def standing(self) -> list[tuple[str, str, float]]:
+        """Monitor, entity and time (epoch s) of every alert that is raised: what `MonitorRunner.reconcile` takes."""
+        with self._lock:
+            alerts = [alert for alert in self._alerts.values() if alert["cleared_s"] is None]
+        return [(str(alert["monitor"]), str(alert["entity"]), float(alert["raised_s"])) for alert in alerts]
+
     def counts(self, now_s: float | None = None) -> dict[str, int]:
         """How many alerts stand, and how many of these nobody has acknowledged or muted."""
         table = self.table(now_s, state="raised")

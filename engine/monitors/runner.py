@@ -10,7 +10,7 @@ import logging
 import math
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -129,6 +129,23 @@ class MonitorRunner:
             with self._lock:
                 self._out.append({"time_s": now_s, "kind": TICK, "entity": "clock", "source": "drift"})
                 self._send()
+
+    def reconcile(self, standing: Iterable[tuple[str, str, float]]) -> None:
+        """After a restart: take over the alarms that stand, and clear those that nobody stands behind any more.
+
+        Parameters
+        ----------
+        standing : iterable of (monitor, entity, raised_s)
+            What an `AlertBoard` holds as raised (`AlertBoard.standing`), after the recent past was folded here.
+        """
+        with self._lock:
+            for monitor, entity, raised_s in standing:
+                if (monitor, entity) in self._raised:
+                    self._raised[(monitor, entity)] = raised_s  # the same alarm: its identity stays
+                else:
+                    at_s = max(self._now_s(), raised_s)
+                    self._out += alert_rows(monitor, entity, raised_s, self._evidence, "restart", 0, at_s)
+            self._send()
 
     def take(self) -> pa.Table:
         """What waits in `pending`, as one batch."""

@@ -30,6 +30,7 @@ from engine.drift import (
     theil_sen,
 )
 from engine.events import event_table
+from engine.monitors import MonitorRunner
 
 PER_MINUTE = 1_000_000
 BATCH = 20_000
@@ -81,6 +82,27 @@ def bench_throughput(minutes: float) -> None:
         total += share
         print(f"{monitor.name:12s} {100 * share:6.1f} % of a core   look {look_ms:8.1f} ms   grew by {held:6.1f} MiB")
     print(f"{'all':12s} {100 * total:6.1f} % of a core at {PER_MINUTE:,} events a minute")
+
+
+def bench_runner(minutes: float) -> None:
+    """All monitors in the runner, in batches as small as the station writes them: share of a core, memory, and parts."""
+    tables = batches(minutes)
+    pieces = [table.slice(at, 2_000) for table in tables for at in range(0, table.num_rows, 2_000)]
+    for limit_s in (None, 10.0):
+        runner = MonitorRunner(limit_s=limit_s)
+        for piece in pieces[:10]:
+            runner.apply(piece)
+        tracemalloc.start() if limit_s else None
+        start = time.process_time()
+        for piece in pieces[10:]:
+            runner.apply(piece)
+            runner.take()
+        share = (time.process_time() - start) / ((len(pieces) - 10) * 2_000 / PER_MINUTE * 60.0)
+        held = tracemalloc.get_traced_memory()[0] / 2**20 if limit_s else float("nan")
+        tracemalloc.stop()
+        runner.close()
+        how = "one thread each, memory traced" if limit_s else "in the caller's thread"
+        print(f"runner, {how}: {100 * share:.1f} % of a core at {PER_MINUTE:,} a minute   grew by {held:.1f} MiB")
 
 
 def best_ms(call, repeat: int = 5) -> float:
@@ -139,6 +161,7 @@ def real_alarms() -> None:
 def test_bench_drift() -> None:
     """Everything, for ``make bench``."""
     bench_throughput(0.5)
+    bench_runner(0.3)
     bench_metrics()
     real_alarms()
 

@@ -12,7 +12,7 @@ import pytest
 
 from data.exchanges import known_exchanges
 from engine.drift import ExchangePoints
-from engine.drills import FIVE, SCENARIOS, DrillSource, run
+from engine.drills import FIVE, SCENARIOS, DrillSource, ends_of_unfinished, run
 from engine.drills.__main__ import main, make_runner
 from engine.drills.emitters import RING_KM
 from engine.drills.request import answer_requests, decode_request, encode_request
@@ -156,6 +156,21 @@ def test_a_drill_is_asked_for_over_the_bus() -> None:
 def test_the_command_line_lists_and_plays(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("REDIS_URL", raising=False)
     assert main(["list"]) == 0
-    assert all(name in capsys.readouterr().out for name in SCENARIOS)
+    listed = capsys.readouterr().out
+    assert all(name in listed for name in SCENARIOS)
     assert main(["run", "sync_burst", "--seed", "2"]) == 0
     assert "SIMULTANEOUS" in capsys.readouterr().out
+
+
+def test_a_drill_whose_process_died_is_ended_at_the_next_start() -> None:
+    queue = BoundedQueue(5_000)
+    for name in ("swarm", "c2_relay"):
+        source = DrillSource(name, 1)
+        source.start(queue)
+        source.cancel()
+    words = drained(queue)
+    keep = [not (k == DRILL_ENDED and ":swarm:" in e) for k, e in zip(words["kind"].to_pylist(),
+            words["entity"].to_pylist(), strict=True)]  # fmt: skip
+    found = ends_of_unfinished(words.filter(pa.array(keep)), T0_S)
+    assert found["kind"].to_pylist() == [DRILL_ENDED] and ":swarm:" in found["entity"][0].as_py()
+    assert ends_of_unfinished(words, T0_S).num_rows == 0

@@ -325,3 +325,25 @@ def test_a_sink_without_room_or_that_fails_is_counted_and_stops_nothing() -> Non
     failing = MonitorRunner(sink=broken, limit_s=None)
     failing.apply(traffic(200.0))
     assert failing.dropped == full.dropped
+
+
+def test_after_a_restart_a_standing_alarm_keeps_its_identity_and_a_lost_one_is_cleared() -> None:
+    events = traffic()
+    before = AlertBoard()
+    before.apply(said(events))
+    monitor, entity, raised_s = before.standing()[0]
+    lost = event_table(
+        [0], "alert.raised", ["gone"], "drift.silence", payload=['{"monitor": "silence", "alert": "silence/gone/0"}']
+    )
+    before.apply(lost)
+    runner = MonitorRunner(limit_s=None)
+    runner.apply(events)
+    runner.take()
+    runner.reconcile([(m, e, at - 3.0 if e == entity else at) for m, e, at in before.standing()])
+    cleared = runner.take()
+    assert cleared["kind"].to_pylist() == ["alert.cleared"] and cleared["entity"].to_pylist() == ["gone"]
+    before.apply(cleared)
+    assert before.standing() == [(monitor, entity, raised_s)]
+    runner.apply(one("net.flow", 2_000.0))  # hours later nothing is heard of the beat: the alarm clears by its old name
+    ends = [row["payload"] for row in runner.take().to_pylist() if row["kind"] == "alert.cleared"]
+    assert sum(f'"alert":"{monitor}/{entity}/{round((raised_s - 3.0) * 1e6)}"' in text for text in ends) == 1
