@@ -30,7 +30,7 @@
   const square = (place) => place.data.square?.[0] === 1
   window.scytheArray = {
     // The window changed: the same bounds in it.
-    fit: (fig, viewport, place) => set(fig, viewport, memory(viewport).wanted ?? place.data.home, square(place)),
+    fit: (fig, viewport, place) => set(fig, viewport, memory(viewport).wanted ?? (place.data.go?.length ? place.data.go : place.data.home), square(place)),
     // The server asks for bounds.
     go: (fig, viewport, place) => { if (place.data.go?.length) set(fig, viewport, place.data.go, square(place)) },
     home: (fig, viewport, place) => set(fig, viewport, place.data.home, square(place)),
