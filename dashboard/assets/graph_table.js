@@ -35,7 +35,7 @@ export function render({ model, el }) {
     document.getElementById("picture")?.style.setProperty("--drawer", root.style.height)
   }
   // Least width and share of what is left, px and fr, alike for the heads and for every row.
-  const least = (c) => c.kind === "time" ? [140, 0] : c.kind === "number" ? [92, .4] : c.name === "kind" ? [92, .4] : c.name === "members" ? [260, 3] : [190, 2]
+  const least = (c) => c.kind === "time" ? [156, 0] : c.kind === "number" ? [92, .4] : ["kind", "state"].includes(c.name) ? [92, .4] : c.name === "members" ? [260, 3] : [190, 2]
   const widths = () => model.columns.map((c) => { const [px, fr] = least(c); return fr ? `minmax(${px}px, ${fr}fr)` : `${px}px` }).join(" ")
   const fitted = () => { for (const e of [head, room]) e.style.minWidth = `${model.columns.reduce((sum, c) => sum + least(c)[0], 0)}px` }
   const heads = () => {

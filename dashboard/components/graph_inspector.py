@@ -114,13 +114,20 @@ def overview_content(frame: GraphFrame) -> dict[str, Any]:
     if frame.spec.region is not None:
         facts.append(["selected", f"{frame.selected:,}", "Nodes whose cell is inside the outline."])
     facts += [
-        ["drawn", _DETAIL[frame.picture.detail], "By the number of nodes in view: under 100, 300, 700, or more."],
+        ["drawn", _detail(frame), "By the number of nodes in view: under 100, 300, 700, or more."],
         ["computed in", f"{frame.compute_ms:.0f} ms", "Time to compute this frame, once for all viewers."],
     ]
     gone = counts.get("evicted_nodes", 0)
     if gone:
         facts.append(["forgotten nodes", f"{gone:,}", "The graph is bounded: the lightest and oldest were let go."])
     return {"text": "Click a node, or find one by name. Shift and drag selects.", "facts": facts}
+
+
+def _detail(frame: GraphFrame) -> str:
+    n, detail = frame.picture.numbers, frame.picture.detail
+    if detail == "all" and n["lines_drawn"] < n["lines_in_view"]:
+        return "every node, the strongest lines"
+    return _DETAIL[detail]
 
 
 def entity_content(frame: GraphFrame, entity: GraphEntity) -> dict[str, Any]:

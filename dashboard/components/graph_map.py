@@ -59,11 +59,11 @@ class GraphMap(pn.viewable.Viewer):
 
     def __init__(self, state: GraphState, **params: Any) -> None:
         super().__init__(state=state, **params)
-        self.base = BaseMap(self._first_view(), state.theme, self._viewed)
+        self._fitted: View = self._first_view()
+        self.base = BaseMap(self._fitted, state.theme, self._viewed)
         self.frame: GraphFrame | None = None
         self.on_click: Callable[[float, float, float], None] = lambda x, y, reach: None
         self._touched = bool(state.place)
-        self._fitted: View | None = None
         self._space = state.space
         self._epoch = -1
         self._sent: dict[str, tuple[Any, np.ndarray]] = {}
@@ -101,6 +101,9 @@ class GraphMap(pn.viewable.Viewer):
         _put(self.sources["centres"], centres)
         columns = node_columns(frame, self.state.names)
         _put(self.sources["points"], columns)
+        # Of many lines each one is fainter, so that nodes stay in sight.
+        alpha = float(np.clip(0.42 * np.sqrt(500.0 / max(len(segments["x0"]), 1)), 0.1, 0.42))
+        self.glyphs["segments"].glyph.line_alpha = round(alpha, 2)
         dense = picture.detail == "density"
         self.glyphs["points"].glyph.update(
             fill_alpha=0.0 if dense else 0.92, line_width=1.4 if dense else 0.8,
@@ -242,7 +245,7 @@ class GraphMap(pn.viewable.Viewer):
             if west < east and south < north:
                 self.state.param.update(west=west, south=south, east=east, north=north)
             return
-        if self._fitted is None or not _same_view(view, self._fitted):
+        if not _same_view(view, self._fitted):
             self._touched = True
         self.state.place = tuple(round(v, 1) for v in view)
 
@@ -250,13 +253,14 @@ class GraphMap(pn.viewable.Viewer):
         if self.state.space == self._space:
             return
         self._space = self.state.space
+        self._fitted = self._first_view()
         for name in self.sources:
             if name != "region":
                 self.sources[name].data = {key: [] for key in self.sources[name].data}
         self._sent.clear()
         self.base.show_earth(self._space == "map")
         self.state.region = None
-        self.base.set_view(self._first_view())
+        self.base.set_view(self._fitted)
 
     def _asked(self, attr: str, old: Any, new: dict[str, list[float]]) -> None:
         values = [float(v) for v in new.get("v", [])]
@@ -341,11 +345,14 @@ def _same_view(view: View, fitted: View) -> bool:
 
 
 def _put(source: ColumnDataSource, columns: dict[str, Any]) -> None:
+    """Send columns that differ from those that are there."""
     old = source.data
-    if old.keys() == columns.keys() and all(
-        np.array_equal(old[k], v) if isinstance(v, np.ndarray) and v.dtype.kind in "fiu" else old[k] == v
-        for k, v in columns.items()
-        if not (isinstance(v, list) and isinstance(old[k], np.ndarray))
-    ):
+    if old.keys() == columns.keys() and all(_equal(old[name], values) for name, values in columns.items()):
         return
     source.data = columns
+
+
+def _equal(old: Any, new: Any) -> bool:
+    if isinstance(old, np.ndarray) or isinstance(new, np.ndarray):
+        return len(old) == len(new) and bool(np.array_equal(np.asarray(old), np.asarray(new)))
+    return bool(old == new)

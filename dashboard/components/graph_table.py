@@ -81,8 +81,10 @@ class GraphTable(JSComponent):
         if frame.table is not None and frame.spec.listed == state.listed:
             changes |= self._filled(frame)
         elif not state.listed:
-            self._table = None
-            changes |= {"rows": [], "ids": [], "start": 0, "total": 0, "all": 0}
+            changes |= self._empty("")
+        elif frame.spec.listed != state.listed:
+            # Never the rows of one table under the name of another.
+            changes |= self._empty("Loading …")
         self._change(changes)
 
     def _tabs(self, frame: GraphFrame) -> list[Any]:
@@ -91,6 +93,10 @@ class GraphTable(JSComponent):
         counts: dict[str, Any] = {"rows": frame.selected if region else numbers["in_view"]}
         labels = {**LISTS, "rows": "Selected" if region else "In view"}
         return [[name, label, counts.get(name)] for name, label in labels.items()]
+
+    def _empty(self, why: str) -> dict[str, Any]:
+        self._table = None
+        return {"columns": [], "rows": [], "ids": [], "start": 0, "total": 0, "all": 0, "refused": "", "nothing": why}
 
     def _filled(self, frame: GraphFrame) -> dict[str, Any]:
         assert frame.table is not None
