@@ -71,6 +71,7 @@ class GraphHistory:
     ...     seq = log.append(event_table([0, 5_000_000], "net.flow", ["e", "f"], "doc", payload=payload))
     ...     history = GraphHistory(log, None, GraphFold())
     ...     history.as_of(moment_s=1.0).snapshot(1.0).nodes["id"].to_pylist()
+    ...     history.close()
     ['host:10.0.0.1']
     """
 

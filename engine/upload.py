@@ -113,7 +113,7 @@ def ingest_file(
     >>> line = b'{"timestamp": "2024-05-01T12:00:00Z", "event_type": "dns", "src_ip": "10.0.0.1"}'
     >>> result = ingest_file(line + b"\\n{oops", "eve.json", BoundedQueue())
     >>> result.records, result.committed, result.rejected
-    (2, 1, {'truncated': 1})
+    (2, 1, {'not_json': 1})
     """
     size = len(file) if isinstance(file, bytes) else Path(file).stat().st_size
     if not 0 < size <= max_bytes:

@@ -61,6 +61,7 @@ class TrackReplay(RecordedReplay):
 
     Examples
     --------
+    >>> import math
     >>> from engine.events import FIX, event_table
     >>> from engine.events.queue import BoundedQueue
     >>> fixes = event_table([0, 10_000_000], FIX, ["a", "a"], "file", lat=[47.0, 47.01], lon=[8.0, 8.0])
