@@ -98,8 +98,8 @@ def scale_for(
             low = float(positive.min()) if positive.size else 1.0
         high = high if high > low else 10.0 * low
         return Scale(kind, low, high)
-    if high <= low:
-        # One value only: it stands in the middle of its scale.
+    if high - low <= 1e-12 * max(abs(low), abs(high)):
+        # One value only, but for rounding: it stands in the middle of its scale.
         half = 0.5 * abs(low) or 0.5
         low, high = low - half, high + half
     if kind == "equalised" and finite.size:

@@ -92,12 +92,12 @@ class ArrayView(pn.viewable.Viewer):
         self.ranges = ranges or LinkedRanges()
         self.shared = shared or SharedLimits()
         self.drawn_with = Scale()
-        self._latest = Latest()
         self._keep, self._waiting, self._of = False, False, None
         self._whole: xr.DataArray | None = None
         self._own = (0.0, 1.0)
         self._looks: list[Callable[[float, float], None]] = []
         self._draw_figure()
+        self._latest = Latest(self.figure)
         self._caption = pn.pane.HTML("", margin=(0, 8), sizing_mode="stretch_width", min_height=18)
         self._pane = pn.pane.Bokeh(self.figure, sizing_mode="stretch_both", margin=0)
         self._layout = pn.Column(self._pane, self._caption, sizing_mode="stretch_both", margin=0)
@@ -257,7 +257,9 @@ class ArrayView(pn.viewable.Viewer):
         seen = (picture.shape[0] * (bounds[3] - bounds[1]) / (has[3] - has[1]),
                 picture.shape[1] * (bounds[2] - bounds[0]) / (has[2] - has[0]))  # fmt: skip
         fine = [s == 1 or 2 * n > pixels for s, n, pixels in zip(picture.attrs["steps"], seen, shape, strict=True)]
-        return all(fine) and all(n <= 4 * pixels for n, pixels in zip(seen, shape, strict=True))
+        if picture.dtype.itemsize > 4 and picture.size > EXACT_CELLS >= 2 * seen[0] * seen[1]:
+            return False  # few enough cells now to be sent in full precision
+        return all(fine)
 
     def _clear(self, error: str) -> None:
         self._whole = self.picture = None

@@ -76,10 +76,10 @@ class Hdf5Explorer(pn.viewable.Viewer):
         self.tree: Tree | None = None
         self.node: Node | None = None
         self._rows: TreeRows | None = None
-        self._opening, self._reading, self._following = Latest(), Latest(), Latest()
         self._start, self._wanted_path = 0, ""
         self.view = ArrayView(theme=self.theme)
         self.line = LineView(theme=self.theme)
+        self._opening, self._reading, self._following = (Latest(self.view.figure) for _ in range(3))
         self._build()
         self.param.watch(lambda *_: self._restyle(), "theme")
         self.param.watch(lambda event: self._open(event.new), "file")

@@ -19,13 +19,19 @@ class Latest:
     In a served session the work is done in a thread and its result handed over on the session's loop; anywhere else
     both happen at once, in the caller.
 
+    Parameters
+    ----------
+    model : bokeh.model.Model, optional
+        One of those that `done` changes; its document takes the result, else the current one.
+
     Examples
     --------
     >>> Latest().do(lambda: 6 * 7, print)
     42
     """
 
-    def __init__(self) -> None:
+    def __init__(self, model: Any = None) -> None:
+        self._model = model
         self._lock = threading.Lock()
         self._next: tuple[Callable[[], Any], Callable[[Any], None], Any] | None = None
         self._running = False
@@ -40,7 +46,8 @@ class Latest:
             Must not touch models.
         done : callable (result) -> None
         """
-        document = pn.state.curdoc
+        # Where the models are that `done` changes: that document has to be locked then, whoever asks.
+        document = getattr(self._model, "document", None) or pn.state.curdoc
         if document is None or document.session_context is None:
             done(_outcome(work))
             return

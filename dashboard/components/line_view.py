@@ -99,10 +99,11 @@ class LineView(pn.viewable.Viewer):
     def __init__(self, source: Any = None, **params: Any) -> None:
         super().__init__(**params)
         self.ranges = LinkedRanges(square=False)
-        self._latest, self._keep = Latest(), False
+        self._keep = False
         self.figure = chart(
             self.theme, x_range=self.ranges.x_range, y_range=self.ranges.y_range, sizing_mode="stretch_both"
         )
+        self._latest = Latest(self.figure)
         self.data = ColumnDataSource(data=_EMPTY)
         self._band = self.figure.add_glyph(self.data, VArea(x="x", y1="min", y2="max", fill_alpha=0.35))
         self._line = self.figure.add_glyph(self.data, Line(x="x", y="mean", line_width=1.3))
