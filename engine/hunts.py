@@ -14,6 +14,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from engine.run_index import FoundArtifacts, joined, ledger_rows
 from engine.runs.hunt import Hunt
 from engine.runs.hunt_settings import HuntStatus
 from engine.runs.hunt_status import hunt_status
-from engine.runs.ledger import open_ledger
+from engine.runs.ledger import Ledger, open_ledger
 from engine.runs.validator import validate
 from engine.runs.watch import RunWatch
 from engine.runs.watch_index import ArtifactChange
@@ -34,8 +35,9 @@ logger = logging.getLogger(__name__)
 PERIOD_S = 0.2
 """The table is made anew this often at most, s."""
 
-IDLE_S = 2.0
-"""It is looked at anyway this often, s: another process may hunt in the folder."""
+IDLE_S = 1.0
+"""It is looked at, and watchers are rung, at least this often, s: another process may hunt in the folder, and who hears
+nothing takes the server for gone."""
 
 REPORTS_KEPT = 64
 """Reports of runs measured again that are kept."""
@@ -250,13 +252,14 @@ class HuntDesk:
             if not ours:
                 self._found.notice(change.path)
             elif change.kind == "artifact" and self.writable and _tells(change, str(state)):
-                self._workers.submit(self._quietly, lambda run=str(change.run_id): self._note(run))
+                self._workers.submit(self._quietly, partial(self._note, str(change.run_id)))
         self._changed.set()
 
     def _note(self, run_id: str) -> None:
         """Measure what has become of the file of a hunt's run, and note it."""
         report = validate(self.grids.path(run_id))
-        self.ledger.note_artifact(run_id, report["status"], report["reason"], report["metrics"])
+        if isinstance(self.ledger, Ledger):
+            self.ledger.note_artifact(run_id, report["status"], report["reason"], report["metrics"])
 
     def _quietly(self, call: Callable[[], Any]) -> None:
         try:
@@ -293,7 +296,7 @@ class HuntDesk:
                 self.error, changed = f"{type(error).__name__}: {error}", True
             if changed:
                 self.version += 1
-                self._ring()
+            self._ring()
             # A large ledger takes longer to read; it must not fill a core.
             self._stopping.wait(max(PERIOD_S, 5.0 * (time.monotonic() - started)))
 

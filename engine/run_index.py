@@ -153,4 +153,3 @@ def joined(ledger: pa.Table, found: list[dict[str, Any]]) -> pa.Table:
         return ledger
     columns = {f.name: pa.array([row.get(f.name) for row in found], f.type) for f in ledger.schema}
     return pa.concat_tables([ledger, pa.table(columns, schema=ledger.schema)])
-

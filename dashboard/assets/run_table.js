@@ -104,7 +104,7 @@ export function render({ model, el }) {
   // The hints of the page lie over the picture, not over the table under it.
   const hints = document.getElementById("hints")
   if (hints) hints.style.bottom = `${el.getBoundingClientRect().height + 40 || 272}px`
-  document.getElementById("picture")?.addEventListener("wheel", () => window.scythe?.used("pan"), { once: true, passive: true })
+  document.getElementById("picture")?.addEventListener("wheel", () => window.scythe?.used("pan"), { once: true, passive: true, capture: true })
   header(); rows(); said(); ticked()
   setTimeout(shown, 60)
 }

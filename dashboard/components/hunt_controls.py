@@ -26,7 +26,7 @@ MAX_REASONS = 4
 
 STATUS_CSS = (ASSETS / "hunt_status.css").read_text()
 
-_STEERING = {"running": "Pause", "pausing": "Go on", "paused": "Go on"}
+_STEERING = {"running": "Pause hunt", "pausing": "Go on", "paused": "Go on"}
 
 
 class HuntControls:
@@ -43,6 +43,7 @@ class HuntControls:
     def __init__(self, desk: HuntDesk, say: Callable[[str], None], on_started: Callable[[str], None]) -> None:
         self.desk, self._say, self._on_started = desk, say, on_started
         self._shown = ""
+        self._drawn: tuple[Any, ...] = ()
         w = pn.widgets
         cores = os.cpu_count() or 1
         self.form = {
@@ -67,8 +68,8 @@ class HuntControls:
         }
         self.new = styled(w.Button(label="New hunt …"))
         self.start = styled(w.Button(label="Start the hunt"))
-        self.steer = styled(w.Button(label="Pause"))
-        self.cancel = styled(w.Button(label="Cancel"))
+        self.steer = styled(w.Button(label="Pause hunt"))
+        self.cancel = styled(w.Button(label="Cancel hunt"))
         self.status = pn.pane.HTML("", stylesheets=[CSS, STATUS_CSS], sizing_mode="stretch_width", margin=0)
         self._fold = pn.Column(
             *self.form.values(), *self.space.values(), self.start, margin=0, sizing_mode="stretch_width", visible=False
@@ -91,6 +92,10 @@ class HuntControls:
         """Show how a hunt stands; empty is the one of this process."""
         self._shown = hunt_id or self.desk.current
         status = self.desk.status(hunt_id)
+        key = (status, id(table), self.desk.error)
+        if key == self._drawn:
+            return
+        self._drawn, self._table = key, table  # kept, so that no other table gets its identity
         html = status_html(status, table, self.desk.writable, self.desk.error)
         if self.status.object != html:
             self.status.object = html

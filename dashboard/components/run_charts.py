@@ -91,7 +91,7 @@ class Histogram:
     def __init__(self, theme: str, label: str, height: int = 96) -> None:
         self.figure = chart(
             theme, height=height, sizing_mode="stretch_width", tools=[], toolbar_location=None, x_axis_label=label,
-            x_range=Range1d(0.0, 1.0), y_range=Range1d(0.0, 1.0),
+            x_range=Range1d(), y_range=Range1d(),
         )  # fmt: skip
         self.figure.yaxis.visible = False
         self.figure.ygrid.visible = False
@@ -131,7 +131,7 @@ class Spectrum:
     def __init__(self, theme: str, height: int = 158) -> None:
         self.figure = f = chart(
             theme, height=height, sizing_mode="stretch_width", tools=[], toolbar_location=None,
-            x_axis_label="wavenumber (1/length)", x_range=Range1d(0.0, 1.0), y_range=Range1d(0.0, 1.0),
+            x_axis_label="wavenumber (1/length)", x_range=Range1d(), y_range=Range1d(),
         )  # fmt: skip
         f.yaxis.formatter = CustomJSTickFormatter(code="return '1e' + Math.round(tick)")
         self.sources = {name: ColumnDataSource(data=d) for name, d in spectrum_columns(np.empty((0, 0)), 1.0).items()}

@@ -199,7 +199,7 @@ class RunCompare:
         values = [(n, found.table[n][row].as_py()) for n in names if n in found.table.column_names]
         said = ", ".join(f"{n} {v:.3g}" if isinstance(v, float) else f"{n} {v}" for n, v in values)
         fitness = found.table["fitness"][row].as_py() if "fitness" in found.table.column_names else None
-        return f"{run[:10]}  {said}" + ("" if fitness is None else f"  fitness {fitness:.4g}")
+        return " · ".join([run[:10], said, *([] if fitness is None else [f"fitness {fitness:.4g}"])])
 
     def _slots_of(self, n: int) -> None:
         while len(self._slots) < n:
@@ -218,7 +218,7 @@ class RunCompare:
         if fresh and self.state.zoom is not None:
             self.ranges.go(self.state.zoom)
 
-    def _tapped(self, event: Tap) -> None:
+    def _tapped(self, event: Any) -> None:
         """A click cuts through a cell; one more on the same cell takes the cut away."""
         if event.x is not None and event.y is not None and np.isfinite([event.x, event.y]).all():
             cut = (int(np.floor(event.y + 0.5)), int(np.floor(event.x + 0.5)))

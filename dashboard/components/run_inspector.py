@@ -34,6 +34,7 @@ class RunInspector:
     """
 
     def __init__(self, theme: str, on_validate: Callable[[], None]) -> None:
+        self._theme = theme
         self.text = pn.pane.HTML("", stylesheets=[CSS, EXTRA_CSS], sizing_mode="stretch_width", margin=0)
         self.origin = pn.pane.HTML("", stylesheets=[CSS, EXTRA_CSS], sizing_mode="stretch_width", margin=0)
         self.spectrum = Spectrum(theme)
@@ -57,6 +58,9 @@ class RunInspector:
 
     def set_theme(self, theme: str) -> None:
         """Recolour in place."""
+        if theme == self._theme:
+            return
+        self._theme = theme
         for part in (self.spectrum, self.values, self.scramble, self.shuffle):
             part.set_theme(theme)
 

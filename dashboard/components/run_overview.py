@@ -100,7 +100,8 @@ class RunOverview:
     def _draw_wall(self, wall: RunWall, found: Listing, page: int) -> None:
         rows = found.page(page)
         ids = [found.identity(int(row)) for row in rows]
-        limits = self.state.fixed if self.state.limits == "fixed" else None
+        low, high = self.state.fixed
+        limits = (float(low), float(high)) if self.state.limits == "fixed" else None
         made = self._thumbnails.ask(ids, self.state.dataset, limits, self.state.theme, self._ring)
         name = self.state.order.removeprefix("-")
         if name not in numeric(found.table) or name == "finished_s":

@@ -83,7 +83,8 @@ class RunParallel:
         self._axes: list[str] = []
         self._ends = np.empty((0, 2))
         self.figure = f = chart(
-            theme, sizing_mode="stretch_both", x_range=Range1d(-0.5, 5.5), y_range=Range1d(-0.14, 1.16),
+            theme, sizing_mode="stretch_both", x_range=Range1d(start=-0.5, end=5.5),
+            y_range=Range1d(start=-0.14, end=1.16),
             x_axis_type=None, y_axis_type=None,
         )  # fmt: skip
         f.grid.visible = False
@@ -167,8 +168,8 @@ class RunParallel:
         if not self._quiet and new:
             self._on_pick(int(self.source.data["row"][new[-1]]))
 
-    def _boxed(self, event: SelectionGeometry) -> None:
-        g: dict[str, Any] = event.geometry
+    def _boxed(self, event: Any) -> None:
+        g: dict[str, Any] = event.geometry or {}
         if not event.final or g.get("type") != "rect":
             return
         low, high = sorted((float(g["y0"]), float(g["y1"])))

@@ -44,7 +44,7 @@ def run_html_bytes(state: RunsState, runs: list[xr.Dataset]) -> bytes:
         raise ValueError(f"{sum(g.size for g in grids)} cells are too many for a page; take the NetCDF file")
     everything = np.concatenate([g[np.isfinite(g)].ravel() for g in grids])
     shared = (float(everything.min()), float(everything.max())) if everything.size else (0.0, 1.0)
-    ranges = (Range1d(-0.5, grids[0].shape[1] - 0.5), Range1d(-0.5, grids[0].shape[0] - 0.5))
+    ranges = (Range1d(start=-0.5, end=grids[0].shape[1] - 0.5), Range1d(start=-0.5, end=grids[0].shape[0] - 0.5))
     figures = [_figure(run, grid, state, shared, ranges) for run, grid in zip(runs, grids, strict=True)]
     script, place = components(row(figures, sizing_mode="stretch_both"))
     library = "\n".join(Resources(mode="inline", components=["bokeh"]).js_raw)
@@ -73,7 +73,8 @@ def _figure(
 ) -> figure:
     finite = grid[np.isfinite(grid)]
     own = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
-    limits = {"own": own, "shared": shared, "fixed": state.fixed}[state.limits]
+    fixed = (float(state.fixed[0]), float(state.fixed[1]))
+    limits = {"own": own, "shared": shared, "fixed": fixed}[state.limits]
     scale: Scale = scale_for(grid, state.scale, limits, "sequential")
     fig = chart(state.theme, x_range=ranges[0], y_range=ranges[1], match_aspect=True, sizing_mode="stretch_both",
                 title=f"{state.dataset} of {run.attrs['run_id'][:10]}")  # fmt: skip
@@ -88,7 +89,7 @@ def _figure(
     bar_mapper = LinearColorMapper(palette=palette("sequential", state.theme)[:COLOURS], low=0, high=COLOURS)
     at = ticks(scale)
     bar = ColorBar(color_mapper=bar_mapper, width=12, location=(0, 0), ticker=FixedTicker(ticks=list(at)))
-    bar.major_label_overrides = dict(at)
+    bar.major_label_overrides = dict(at)  # type: ignore[arg-type]
     bar.background_fill_color, bar.major_label_text_color = THEMES[state.theme].surface, THEMES[state.theme].muted
     fig.add_layout(bar, "right")
     return fig

@@ -18,7 +18,7 @@ from dashboard.components.figure_style import chart, restyle
 from dashboard.components.run_rows import values
 from dashboard.theme import THEMES
 
-_EMPTY = {"x": [], "y": [], "c": [], "id": [], "row": []}
+_EMPTY: dict[str, Any] = {"x": [], "y": [], "c": [], "id": [], "row": []}
 
 
 def scatter_columns(table: pa.Table, rows: np.ndarray, x: str, y: str, colour: str) -> dict[str, Any]:
@@ -163,8 +163,8 @@ class RunScatter:
         if not self._quiet and len(new) == 1:
             self._on_pick(int(self.source.data["row"][new[0]]))
 
-    def _boxed(self, event: SelectionGeometry) -> None:
-        g = event.geometry
+    def _boxed(self, event: Any) -> None:
+        g: dict[str, Any] = event.geometry or {}
         if event.final and g.get("type") == "rect":
             bounds = [float(g[k]) for k in ("x0", "x1", "y0", "y1")]
             if all(map(np.isfinite, bounds)):

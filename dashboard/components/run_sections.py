@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import panel as pn
-from bokeh.models import ColumnDataSource, HoverTool, Range1d
+from bokeh.models import BasicTicker, ColumnDataSource, HoverTool, Range1d
 from bokeh.models.glyphs import MultiLine
 
 from dashboard.components.figure_style import chart, restyle
@@ -53,12 +53,12 @@ class RunSections:
         for name in ("row", "column"):
             f = chart(
                 theme, height=HEIGHT_PX, sizing_mode="stretch_width", toolbar_location=None, tools=[],
-                x_range=Range1d(0.0, 1.0), y_range=Range1d(0.0, 1.0),
+                x_range=Range1d(), y_range=Range1d(),
             )  # fmt: skip
             source = ColumnDataSource(data={"xs": [], "ys": [], "line": []})
             glyph = f.add_glyph(source, MultiLine(xs="xs", ys="ys", line_color="line", line_width=1.5))
             f.add_tools(HoverTool(renderers=[glyph], tooltips=[("cell", "$x{0}"), ("value", "$y")]))
-            f.yaxis.ticker.desired_num_ticks = 3
+            f.yaxis.ticker = BasicTicker(desired_num_ticks=3)
             self.figures[name], self.sources[name] = f, source
             parts.append(pn.pane.Bokeh(f, sizing_mode="stretch_width", margin=0, height=HEIGHT_PX))
         self.view = pn.Row(*parts, sizing_mode="stretch_width", margin=0, height=HEIGHT_PX, visible=False)

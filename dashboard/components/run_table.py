@@ -25,6 +25,7 @@ TRACE_POINTS = 36
 """Points of the convergence line in a row."""
 
 _TEXTS = ("reason", "artifact_status", "precision")
+_LABELS = {"run_id": "run", "trace": "best so far", "finished_s": "finished"}
 _HIDDEN = (
     "number", "hunt_id", "slot", "candidate", "artifact", "artifact_status", "code_version", "validated_by", "parents",
     "draws", "reused", "attempts",
@@ -129,7 +130,7 @@ def table_columns(table: pa.Table, rows: np.ndarray, only_differing: bool) -> li
     rest = [n for n in names if n not in (*PARAMETERS, *first, *then, *ends)]
     listed = [*first, *(["trace"] if "fitness" in names else []), *then, *parameters, *ends[:1], *rest, *ends[1:]]
     return [
-        {"name": n, "label": n.removesuffix("_s") if n == "finished_s" else n.replace("run_id", "run"),
+        {"name": n, "label": _LABELS.get(n, n),
          "kind": _kind(n, table), "what": WHAT.get(n, "A parameter of the run." if n in PARAMETERS else n)}
         for n in listed
     ]  # fmt: skip

@@ -53,9 +53,11 @@ class RunsView(PageView):
         super().__init__(station, state or RunsState(), **params)
         s = self.state
         self.desk = station.hunts
-        self._page, self._key, self._drawing = 0, None, False
+        self._page, self._drawing = 0, False
+        self._key: tuple[Any, ...] = ()
         self._listing: Listing | None = None
         self._listed: tuple[Any, ...] = ()
+        self._inspected: tuple[Any, ...] = ()
         self.table = RunTable(height=TABLE_PX)
         self.table.on_action = self._acted
         self.hunt = HuntControls(self.desk, self._say, self._started)
@@ -221,19 +223,31 @@ class RunsView(PageView):
         self.table.param.update(**{k: v for k, v in changes.items() if getattr(self.table, k) != v})
 
     def _inspect(self, found: Listing) -> None:
-        s, row = self.state, found.run(self.state.selected)
+        s = self.state
+        report, checking_s = self.desk.report(s.selected), self.desk.checking_s(s.selected)
+        grid = self.open.grid if s.look == "run" and s.selected else None
+        key = (
+            id(found),
+            s.selected,
+            s.theme,
+            s.look,
+            s.dataset,
+            s.frame,
+            id(report),
+            checking_s and int(checking_s),
+            id(grid),
+        )
+        if key == self._inspected:
+            return
+        self._inspected, self._seen = key, (report, grid)
+        self.inspector.set_theme(s.theme)
+        row = found.run(s.selected)
         run = None if row is None else {n: found.table[n][row].as_py() for n in found.table.column_names}
         listed = differing(found.table, found.rows) if run is not None else []
-        if s.theme != getattr(self, "_theme", s.theme):
-            self.inspector.set_theme(s.theme)
-        self._theme = s.theme
-        self.inspector.describe(run, listed, self.desk.report(s.selected), self.desk.checking_s(s.selected))
-        grid = self.open.grid if s.look == "run" and run is not None else None
-        key = (s.selected, s.dataset, s.frame, s.look, id(grid))
-        if key != getattr(self, "_inspected", None):
-            self._inspected = key
-            size = float((run or {}).get("domain_size") or 1.0)
-            self.inspector.describe_grid(grid, size, s.dataset)
+        self.inspector.describe(run, listed, report, checking_s)
+        self.inspector.describe_grid(
+            grid if run is not None else None, float((run or {}).get("domain_size") or 1.0), s.dataset
+        )
 
     def _validate(self) -> None:
         if self.state.selected:
