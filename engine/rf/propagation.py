@@ -62,53 +62,40 @@ class Model:
     reference: str
 
 
+def _of_power(name: str, long_name: str, reference: str) -> Model:
+    """A model that gives dBm of emitters with EIRP and frequency."""
+    columns = ("lat", "lon", "alt_m", "eirp_dbm", "freq_hz")
+    return Model(name, "power_dbm", "dBm", long_name, True, columns, reference)
+
+
+_INVERSE_SQUARE = Model(
+    name="inverse_square",
+    variable="intensity",
+    units="1",
+    long_name="inverse-square intensity",
+    direct_path=False,
+    columns=("lat", "lon", "alt_m"),
+    reference="sum of weight / (d^2 + eps), d in m",
+)
+
 MODELS: Mapping[str, Model] = MappingProxyType(
     {
-        "free_space": Model(
-            name="free_space",
-            variable="power_dbm",
-            units="dBm",
-            long_name="received power",
-            direct_path=True,
-            columns=("lat", "lon", "alt_m", "eirp_dbm", "freq_hz"),
-            reference="ITU-R P.525-4",
-        ),
-        "inverse_square": Model(
-            name="inverse_square",
-            variable="intensity",
-            units="1",
-            long_name="inverse-square intensity",
-            direct_path=False,
-            columns=("lat", "lon", "alt_m"),
-            reference="sum of weight / (d^2 + eps), d in m",
-        ),
-        "two_ray": Model(
-            name="two_ray",
-            variable="power_dbm",
-            units="dBm",
-            long_name="received power over reflecting ground",
-            direct_path=True,
-            columns=("lat", "lon", "alt_m", "eirp_dbm", "freq_hz"),
-            reference="Rappaport (2002), Wireless Communications, section 4.6",
-        ),
-        "atmospheric": Model(
-            name="atmospheric",
-            variable="power_dbm",
-            units="dBm",
-            long_name="received power through air",
-            direct_path=True,
-            columns=("lat", "lon", "alt_m", "eirp_dbm", "freq_hz"),
-            reference="ITU-R P.525-4, P.676-13, P.838-3",
-        ),
-        "scale_height": Model(
-            name="scale_height",
-            variable="power_dbm",
-            units="dBm",
-            long_name="received power, thinned with height",
-            direct_path=True,
-            columns=("lat", "lon", "alt_m", "eirp_dbm", "freq_hz"),
-            reference="free space times exp(-z / 8000 m), z the altitude of the cell: a crude baseline",
-        ),
+        model.name: model
+        for model in (
+            _of_power("free_space", "received power", "ITU-R P.525-4"),
+            _INVERSE_SQUARE,
+            _of_power(
+                "two_ray",
+                "received power over reflecting ground",
+                "Rappaport (2002), Wireless Communications, section 4.6",
+            ),
+            _of_power("atmospheric", "received power through air", "ITU-R P.525-4, P.676-13, P.838-3"),
+            _of_power(
+                "scale_height",
+                "received power, thinned with height",
+                "free space times exp(-z / 8000 m), z the altitude of the cell: a crude baseline",
+            ),
+        )
     }
 )
 """Propagation models by name."""

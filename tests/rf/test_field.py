@@ -301,8 +301,10 @@ def test_fields_may_be_computed_from_several_threads_at_once():
 
 def test_warming_compiles_all_that_pages_use():
     script = """
-from engine.rf import Grid, power_field
+from engine.rf import Grid, power_field, strongest
+from engine.rf._strongest import strongest_by_boxes
 from engine.rf._summation import sum_over_emitters
+from engine.rf._tree import sum_by_boxes
 from engine.rf.field import warm
 import pandas as pd, numpy as np
 warm()
@@ -313,6 +315,14 @@ for grid in (Grid.from_bounds(0, 0, 1, 1), Grid.web_mercator(0, 0, 1, 1, alt_m=[
         for dtype in ("float32", "float64"):
             power_field(table, grid, model, dtype=dtype)
 assert sum_over_emitters.signatures == known and len(known) == 1, sum_over_emitters.signatures
+compiled = [list(kernel.signatures) for kernel in (sum_by_boxes, strongest_by_boxes)]
+for grid in (Grid.from_bounds(0, 0, 1, 1), Grid.web_mercator(0, 0, 1, 1, alt_m=[0.0, 1.0])):
+    for model in ("free_space", "inverse_square", "two_ray", "atmospheric"):
+        for method in ("direct", "tree"):
+            power_field(table.assign(freq_hz=1e9), grid, model, method=method)
+        strongest(table.assign(freq_hz=1e9), grid, model)
+now = [list(kernel.signatures) for kernel in (sum_by_boxes, strongest_by_boxes)]
+assert now == compiled and all(len(kinds) == 1 for kinds in now), now
 """
     subprocess.run([sys.executable, "-c", script], check=True, timeout=120)
 
@@ -335,7 +345,7 @@ def test_a_frame_says_what_it_is_and_survives_netcdf(tmp_path):
 @pytest.mark.parametrize(
     ("change", "options", "says"),
     [
-        ({}, {"model": "ray_tracing"}, "model is 'ray_tracing'; it must be one of atmospheric, free_space, inverse_square"),
+        ({}, {"model": "ray_tracing"}, "model is 'ray_tracing'; it must be one of atmospheric, free_space"),
         ({"lat": np.nan}, {}, "'lat' of emitters is nan in row 2; it must be finite and within ±90"),
         ({"lat": 90.01}, {}, "'lat' of emitters is 90.01"),
         ({"lon": -181.0}, {}, "'lon' of emitters is -181"),
