@@ -124,7 +124,7 @@ def round_top(value: float) -> float:
     >>> round_top(37.0), round_top(0.0)
     (50.0, 1.0)
     """
-    if not value > 0.0:
+    if not value > 1e-300:  # what has decayed so far is nothing, and its decade no number
         return 1.0
     decade = 10.0 ** math.floor(math.log10(value))
     return float(next(m * decade for m in (1.0, 2.0, 5.0, 10.0) if value <= m * decade * (1 + 1e-9)))

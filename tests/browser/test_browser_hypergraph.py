@@ -195,10 +195,14 @@ def test_a_selection_holds_exactly_the_rows_whose_pixels_are_inside(page):
     outline = np.vstack([steps[:1], steps[:1] + steps[1:]]).astype(float)
     cell = 2 ** (int(step) / 2)
     centres = np.column_stack([np.floor(x / cell) + 0.5, np.floor(y / cell) + 0.5])
-    inside = Polygon(np.vstack([outline, outline[:1]])).contains_points(centres)
+    closed, names = Polygon(np.vstack([outline, outline[:1]])), np.array(everything["id"].to_pylist())
+    # The centre of a cell may lie right on the outline; whichever way Matplotlib turns, ours is in between.
+    wider, narrower = (set(names[closed.contains_points(centres, radius=r)]) for r in (1e-6, -1e-6))
+    if len(narrower) > len(wider):
+        wider, narrower = narrower, wider
     selected = rows(page)
     assert 10 < selected.num_rows < NODES
-    assert set(selected["id"].to_pylist()) == set(np.array(everything["id"].to_pylist())[inside])
+    assert narrower <= set(selected["id"].to_pylist()) <= wider
     page.page.locator("[data-tab=rows]").click()
     page.page.locator(".tr").nth(3).wait_for()
     page.picture("hypergraph-selection")
