@@ -98,7 +98,7 @@ class ArrayView(pn.viewable.Viewer):
         self._looks: list[Callable[[float, float], None]] = []
         self._draw_figure()
         self._latest = Latest(self.figure)
-        self._caption = pn.pane.HTML("", margin=(0, 8), sizing_mode="stretch_width", min_height=18)
+        self._caption = pn.pane.HTML("", margin=(0, 8), sizing_mode="stretch_width", height=20)
         self._pane = pn.pane.Bokeh(self.figure, sizing_mode="stretch_both", margin=0)
         self._layout = pn.Column(self._pane, self._caption, sizing_mode="stretch_both", margin=0)
         self.ranges.listen(self._look)
@@ -328,7 +328,13 @@ class ArrayView(pn.viewable.Viewer):
     def _tell(self) -> None:
         p = THEMES[self.theme]
         said = f"No picture: {self.error}" if self.error else self.status + (" · reading on …" if self.busy else "")
-        self._caption.object = f'<span style="color:{p.muted};font-size:12px">{escape(said)}</span>'
+        self._caption.object = one_line(said, p.muted)
+
+
+def one_line(text: str, colour: str) -> str:
+    """HTML of a line of data text that never wraps: what is below or above it would move."""
+    style = f"color:{colour};font-size:12px;white-space:nowrap;overflow:hidden;text-overflow:ellipsis"
+    return f'<div style="{style}" title="{escape(text)}">{escape(text)}</div>'
 
 
 def describe(picture: xr.DataArray, scale: Scale) -> str:
@@ -352,6 +358,9 @@ def describe(picture: xr.DataArray, scale: Scale) -> str:
     ]
     if a.get("damaged"):
         parts.append(f"{a['damaged']} damaged chunks, shown as NaN: {a.get('damage', '')}")
+    names = list(a.get("enum", {}).items())
+    if names:
+        parts.append(", ".join(f"{value} = {name}" for value, name in names[:8]) + (" …" if len(names) > 8 else ""))
     numbers = picture.values
     if scale.kind == "logarithmic" and bool((numbers <= 0).any()):
         parts.append("what is not positive has the lowest colour")

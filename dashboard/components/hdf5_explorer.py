@@ -85,7 +85,6 @@ class Hdf5Explorer(pn.viewable.Viewer):
         self.param.watch(lambda event: self._open(event.new), "file")
         self.param.watch(lambda event: self._choose(event.new), "path")
         self.list_files()
-        self._restyle()
         self._ticker: Any = None
         if wanted.get("file"):
             self.open(wanted["file"], wanted.get("path", ""))
@@ -121,8 +120,7 @@ class Hdf5Explorer(pn.viewable.Viewer):
 
     def list_files(self) -> None:
         """List the files in the allowed folders anew, those with the text of the search box in their names."""
-        places = [*self.folders, *([self.inbox.folder] if self.inbox is not None else [])]
-        found = files_in(places, 500, self.find.value_input or "")
+        found = files_in(self._allowed(), 500, self.find.value_input or "")
         options = {"": ""} | {f.name.encode("utf-8", "replace").decode(): str(f.path) for f in found}
         if self.file and self.file not in options.values():
             options[Path(self.file).name] = self.file
@@ -137,10 +135,15 @@ class Hdf5Explorer(pn.viewable.Viewer):
         def look() -> Any:
             if identity(str(tree.path)) == tree.identity:
                 return None
-            tree.refresh()
-            if self._rows is not None:
-                self._rows.refresh()
-            return tree[self.path] if self.path else None
+            before = tree.identity
+            try:
+                tree.refresh()
+                if self._rows is not None:
+                    self._rows.refresh()
+                return tree[self.path] if self.path else None
+            except Hdf5Error:
+                tree.identity = before  # most likely in the middle of a write: it is looked at again
+                raise
 
         self._following.do(look, self._looked_again)
 
@@ -370,8 +373,10 @@ class Hdf5Explorer(pn.viewable.Viewer):
 
     def _looked_again(self, outcome: Any) -> None:
         if isinstance(outcome, Exception):
-            self._fail(outcome)
+            # The last picture stays.
+            self._say(f"{outcome}; it is tried again every second", warn=True)
         elif outcome is not None and self.node is not None and outcome.path == self.node.path:
+            self._say("")
             self.node = outcome
             self.facts.object = node_html(outcome.tree, outcome)
             if self._rows is not None:

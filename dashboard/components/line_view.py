@@ -5,7 +5,6 @@ It asks as `ArrayView` does, and knows nothing of files.
 
 from __future__ import annotations
 
-from html import escape
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from bokeh.models.text import PlainText
 
 from dashboard.components.array_ranges import LinkedRanges
 from dashboard.components.array_source import SWIFT_S, THOROUGH_S
+from dashboard.components.array_view import one_line
 from dashboard.components.figure_style import chart, restyle
 from dashboard.components.latest import Latest
 from dashboard.theme import THEMES
@@ -114,7 +114,7 @@ class LineView(pn.viewable.Viewer):
         ))  # fmt: skip
         self.ranges.wire(self.figure)
         self.ranges.listen(self._look)
-        self._caption = pn.pane.HTML("", margin=(0, 8), sizing_mode="stretch_width", min_height=18)
+        self._caption = pn.pane.HTML("", margin=(0, 8), sizing_mode="stretch_width", height=20)
         self._layout = pn.Column(
             pn.pane.Bokeh(self.figure, sizing_mode="stretch_both", margin=0), self._caption,
             sizing_mode="stretch_both", margin=0,
@@ -213,7 +213,7 @@ class LineView(pn.viewable.Viewer):
 
     def _tell(self) -> None:
         said = f"No line: {self.error}" if self.error else self.status
-        self._caption.object = f'<span style="color:{THEMES[self.theme].muted};font-size:12px">{escape(said)}</span>'
+        self._caption.object = one_line(said, THEMES[self.theme].muted)
 
 
 def _columns(line: xr.DataArray) -> dict[str, np.ndarray]:

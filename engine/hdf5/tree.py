@@ -317,8 +317,9 @@ class Tree:
         now = identity(str(self.path))
         if now == self.identity:
             return False
-        self.identity = now
         self.info = self.ask("look")
+        # Only now: what could not be read is looked at again.
+        self.identity = now
         return True
 
     def ask(self, do: str, **arguments: Any) -> Any:

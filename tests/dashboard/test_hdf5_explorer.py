@@ -176,6 +176,15 @@ def test_a_long_line_has_a_band_and_single_cells_have_dots(tmp_path):
     assert view._dots.visible
 
 
+def test_names_of_an_enum_are_told_with_its_picture(real_data, tmp_path):
+    path = real_data("hdf5/test_enum_datasets_earliest.hdf5")
+    explorer = Hdf5Explorer([path.parent], tmp_path)
+    explorer.open(path, "/2d_enum_uint8_data")
+    for said in ("0 = RED", "1 = GREEN", "2 = BLUE", "3 = YELLOW"):
+        assert said in explorer.view.status
+    explorer.close()
+
+
 def test_every_object_of_every_real_file_can_be_clicked(real_data, tmp_path):
     paths = [real_data(name) for name in sorted(known()) if name.startswith("hdf5/")]
     explorer = Hdf5Explorer([paths[0].parent], tmp_path)
@@ -192,3 +201,17 @@ def test_every_object_of_every_real_file_can_be_clicked(real_data, tmp_path):
     document = Document()
     document.add_root(explorer.__panel__().get_root(document))
     explorer.close()
+
+
+def test_a_file_that_is_away_for_a_moment_keeps_its_picture_and_comes_back(explorer, folder):
+    click(explorer, "/grid")
+    content = (folder / "a.h5").read_bytes()
+    (folder / "a.h5").write_bytes(b"in the middle of a write")
+    explorer.look_again()
+    assert "tried again" in explorer.error
+    assert explorer._heat.visible
+    explorer.look_again()
+    (folder / "a.h5").write_bytes(content)
+    explorer.look_again()
+    assert explorer.error == ""
+    np.testing.assert_array_equal(explorer.view.picture.values, np.arange(1200.0).reshape(30, 40))
