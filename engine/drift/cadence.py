@@ -55,7 +55,12 @@ class _TimesMonitor(ClusterMonitor):
         return np.arange(events.num_rows), self._cluster_columns(events, {})[0]
 
     def _fold(self, time_s: np.ndarray, columns: dict[str, np.ndarray]) -> None:
-        _push_times(self._ring, self._count, self._slots_of(columns["cluster"], time_s), time_s)
+        slot = self._slots_of(columns["cluster"], time_s)
+        _push_times(self._ring, self._count, slot, time_s)
+        self._heard(slot, time_s)
+
+    def _heard(self, slot: np.ndarray, time_s: np.ndarray) -> None:
+        """Told of the events of a step, by the place of their cluster."""
 
     def _forget_slot(self, slot: int) -> None:
         self._ring[slot] = np.nan
@@ -137,18 +142,30 @@ def _beat_label(times: np.ndarray, found: Rhythm) -> str:
     return "SIMULTANEOUS" if len(times) >= 3 * beats and found.latency_spread_ms < SIMULTANEOUS_MS else "BEAT"
 
 
+def _burstiness(times: np.ndarray, n: np.ndarray) -> np.ndarray:
+    """Squared coefficient of variation of intervals, at least 1: times (clusters, K) with NaN, counts (clusters,)."""
+    gaps = np.diff(np.sort(times, axis=1), axis=1)  # NaN goes last
+    m = np.maximum(n - 1, 1)
+    mean = np.nansum(gaps, axis=1) / m
+    variance = np.maximum(np.nansum(gaps**2, axis=1) / m - mean**2, 0.0)
+    return np.maximum(np.divide(variance, mean**2, out=np.ones(len(mean)), where=mean > 0.0), 1.0)
+
+
 class SilenceMonitor(_TimesMonitor):
     """Silence pressure of every cluster, looked at every ten seconds.
 
     The number is `silence_pressure_predictive` over the newest `SILENCE_EVENTS` events, which is exact for
     Poisson events: a threshold of 6 is passed by one pause in a million. Real traffic comes in bursts and
-    pauses more often: see docs/engine-drift.md.
+    pauses more often, so the number is divided by the intervals' variance over their squared mean, where that is
+    above 1, its value for Poisson events.
 
     Parameters
     ----------
     limit : Limit, optional
         On the pressure.
     max_clusters : int
+    heard_s : float
+        Only a cluster that has been heard for as long is missed, s: who comes for a while and leaves is a visitor.
 
     Examples
     --------
@@ -162,8 +179,17 @@ class SilenceMonitor(_TimesMonitor):
     name: ClassVar[str] = "silence"
     default_limit: ClassVar[Limit] = Limit(6.0, 3.0, min_n=16, raise_after=1, clear_after=1)
 
-    def __init__(self, limit: Limit | None = None, max_clusters: int = MAX_CLUSTERS) -> None:
+    def __init__(self, limit: Limit | None = None, max_clusters: int = MAX_CLUSTERS, heard_s: float = 0.0) -> None:
         super().__init__(10.0, 10.0, SILENCE_EVENTS, limit, max_clusters)
+        self.heard_s = heard_s
+        self._since = np.full(max_clusters, np.inf)  # first event of each cluster since it was last missed
+
+    def _heard(self, slot: np.ndarray, time_s: np.ndarray) -> None:
+        np.minimum.at(self._since, slot[slot >= 0], time_s[slot >= 0])
+
+    def _forget_slot(self, slot: int) -> None:
+        super()._forget_slot(slot)
+        self._since[slot] = np.inf
 
     def _look(self, at_s: float) -> list[Transition]:
         watched = self._places
@@ -174,8 +200,12 @@ class SilenceMonitor(_TimesMonitor):
         with np.errstate(divide="ignore"):
             pressure = (n[held] - 1) * np.log1p((at_s - last) / (last - first)) / math.log(10.0)
         # All events at one instant have no rate.
-        pressure = np.where(last > first, pressure, 0.0)
+        pressure = np.where(last > first, pressure, 0.0) / _burstiness(times[held], n[held])
         found: list[Transition] = []
         for slot, value, count in zip(held.tolist(), pressure.tolist(), n[held].tolist(), strict=True):
-            found += self._judge(slot, at_s, value, count)
+            newest = float(self._heard_s[slot])
+            known = self.heard_s <= 0.0 or newest - self._since[slot] >= self.heard_s
+            found += self._judge(slot, at_s, value, count, tested=value if known else 0.0)
+            if value > self.limit.threshold:  # whoever comes back has to stay again before it is missed again
+                self._since[slot] = np.inf if not self._alarms[slot].raised else self._since[slot]
         return found

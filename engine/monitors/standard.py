@@ -29,6 +29,9 @@ FAST_BUCKET_S = 2.0
 FAST_ALPHA = 1e-6
 """Significance of a rise within a minute: thirty times as many looks as the slow one has."""
 
+HEARD_S = 1_800.0
+"""Only clusters that have been heard for as long are missed, s."""
+
 PAYLOAD: dict[str, Any] = {
     "cluster": str, "src_ip": str, "dest_ip": str, "proto": str, "ja3": str, "tool": str, "side": str, "lane": str,
     "dest_port": float, "delta": float, "weight": float, "lambda_per_s": float, "stage": float, "energy": float,
@@ -57,7 +60,7 @@ def standard_monitors(points: ExchangePoints | None = None) -> dict[str, Callabl
         "kill_chain": KillChainMonitor,
         "kill_chain_fast": partial(KillChainMonitor, bucket_s=FAST_BUCKET_S, alpha=FAST_ALPHA),
         "timing": TimingMonitor,
-        "silence": SilenceMonitor,
+        "silence": partial(SilenceMonitor, heard_s=HEARD_S),
         "intent": IntentMonitor,
         "exchange": partial(ExchangeMonitor, points),
         "phantom": partial(PhantomMonitor, points),

@@ -48,6 +48,9 @@ from tests.benchmarks.false_alarms import (
 
 Row = tuple[str, str, str, str, str]
 
+BEFORE = 0.5
+"""Hours before a change."""
+
 POINTS = ExchangePoints(["A", "B", "C"], [50.1, 52.4, 47.4], [8.7, 4.9, 8.5])
 
 
@@ -108,12 +111,14 @@ def row(
     """One line: false alarms per hour of what is quiet, and the delay on what is loud."""
     count = len(raised(in_pieces(make(), quiet)))
     delays = [delay_s(make(), loud(np.random.default_rng(300 + k)), change_s, None, entity) for k in range(repeats)]
-    return label, where, rate_text(count, hours), change, seconds_text(delays)
+    found = label, where, rate_text(count, hours), change, seconds_text(delays)
+    print(*found, sep=" | ", flush=True)
+    return found
 
 
 def rows(hours: float, repeats: int) -> list[Row]:
     """All monitors of this table; `hours` of the dear ones, more of the others."""
-    rng, change_s = np.random.default_rng(9), T0_S + HOUR_S
+    rng, change_s = np.random.default_rng(9), T0_S + BEFORE * HOUR_S
     out = []
 
     def then(before: pa.Table, after: pa.Table) -> pa.Table:
@@ -125,7 +130,7 @@ def rows(hours: float, repeats: int) -> list[Row]:
             TimingMonitor, f"timing, {per_hour:.0f} events an hour (per cluster)", "> 0.5 and p < 1e-6",
             table(clusters(rng, hours, per_hour, 10, None)), 10 * hours, "a beat of 10 s ± 1 s in place of chance",
             lambda r, p=per_hour, b=beat: table(
-                [*clusters(r, 1.0, p, 1, None), b._replace(time_s=b.time_s + r.normal(0, 1.0, 60))]
+                [*clusters(r, BEFORE, p, 1, None), b._replace(time_s=b.time_s + r.normal(0, 1.0, 60))]
             ), change_s, repeats, "c0",
         ))  # fmt: skip
     fast = partial(KillChainMonitor, bucket_s=FAST_BUCKET_S, alpha=FAST_ALPHA)
@@ -133,7 +138,7 @@ def rows(hours: float, repeats: int) -> list[Row]:
                    enumerate(poisson(rng, 3600.0, hours / 2) for _ in range(10))])  # fmt: skip
 
     def climb(r: np.random.Generator) -> pa.Table:
-        before = poisson(r, 3600.0, 1.0)
+        before = poisson(r, 3600.0, BEFORE)
         times = change_s + np.sort(r.uniform(0.0, 60.0, 240))
         stage = np.clip(1.0 + 6.0 * (times - change_s) / 60.0 + 0.5 * r.standard_normal(240), 1, 7)
         payload = np.array([f'{{"stage": {s:.2f}}}' for s in stage], dtype=object)
@@ -147,20 +152,20 @@ def rows(hours: float, repeats: int) -> list[Row]:
     out.append(row(
         PhantomMonitor, "phantom, 360 paths an hour of 8 clusters", "> 5", lanes(rng, hours, 360.0, T0_S), hours,
         "half of 3 600 paths an hour through one place",
-        lambda r: then(lanes(r, 1.0, 360.0, T0_S), lanes(r, 0.1, 3600.0, change_s, True)), change_s, repeats,
+        lambda r: then(lanes(r, BEFORE, 360.0, T0_S), lanes(r, 0.1, 3600.0, change_s, True)), change_s, repeats,
     ))  # fmt: skip
     for share in (0.5, 0.2):
         out.append(row(
             ConflictMonitor, f"conflict, {share:.0%} red, 2 a second (per lane)", "> 3 dB both ways, p < 1e-5",
             sides(rng, hours, 7200.0, T0_S, share, 5), 5 * hours, "blue 95 %, then red 95 %",
-            lambda r: then(sides(r, 1.0, 14_400.0, T0_S, 0.05, 1), sides(r, 0.1, 14_400.0, change_s, 0.95, 1)),
+            lambda r: then(sides(r, BEFORE, 14_400.0, T0_S, 0.05, 1), sides(r, 0.1, 14_400.0, change_s, 0.95, 1)),
             change_s, repeats, "l0",
         ))  # fmt: skip
     for bursty in (False, True):
         out.append(row(
             partial(ExchangeMonitor, POINTS), f"exchange, {'in bursts' if bursty else 'Poisson'} (per point)", "> 7",
             loads(rng, 10 * hours, 600.0, T0_S, bursty), 30 * hours, "ten times the load",
-            lambda r, b=bursty: then(loads(r, 1.0, 600.0, T0_S, b), loads(r, 0.1, 6000.0, change_s, b)), change_s,
+            lambda r, b=bursty: then(loads(r, BEFORE, 600.0, T0_S, b), loads(r, 0.1, 6000.0, change_s, b)), change_s,
             repeats,
         ))  # fmt: skip
     return out
@@ -184,9 +189,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true", help=f"write the table into {DOC.name}")
     parser.add_argument("--hours", type=float, default=20.0, help="stationary hours of the dearest monitors")
+    parser.add_argument("--repeats", type=int, default=6, help="changes whose delay is taken")
     given = parser.parse_args()
     head = ("monitor", "raised where", "false alarms per hour", "known change", "delay, s: median (greatest), found")
-    text = f"{markdown(head, rows(given.hours, 6))}\n\n{runner_rates(given.hours)}"  # type: ignore[arg-type]
+    text = f"{markdown(head, rows(given.hours, given.repeats))}\n\n{runner_rates(given.hours)}"  # type: ignore[arg-type]
     if given.write:
         before, _, rest = DOC.read_text().partition("<!-- places -->\n")
         after = rest.partition("<!-- /places -->")[2]
