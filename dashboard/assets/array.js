@@ -32,7 +32,7 @@
     // The window changed: the same bounds in it.
     fit: (fig, viewport, place) => set(fig, viewport, memory(viewport).wanted ?? (place.data.go?.length ? place.data.go : place.data.home), square(place)),
     // The server asks for bounds.
-    go: (fig, viewport, place) => { if (place.data.go?.length) set(fig, viewport, place.data.go, square(place)) },
+    go: (fig, viewport, place) => { if (place.data.go[2] > place.data.go[0]) set(fig, viewport, place.data.go, square(place)) },
     home: (fig, viewport, place) => set(fig, viewport, place.data.home, square(place)),
     moved: (fig, viewport) => {
       const m = memory(viewport), at = now(fig)

@@ -60,7 +60,8 @@ class LinkedRanges:
             return
         fresh = self.home is None or not keep
         self.home = home
-        self.place.data = {**self.place.data, "home": list(home)}
+        # Nowhere to go: the browser must not take the bounds of last time for a wish of now.
+        self.place.data = {**self.place.data, "home": list(home), "go": [0.0] * 4}
         if fresh:
             self.go(home)
 

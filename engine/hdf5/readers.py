@@ -21,6 +21,8 @@ from typing import Any
 from engine.hdf5 import errors, wire
 
 DEFAULT_TIMEOUT_S = 20.0
+START_S = 60.0
+"""A reader has to be there after this long, s."""
 
 
 class Readers:
@@ -120,6 +122,12 @@ class _Reader:
         )  # fmt: skip
         assert self._process.stdin is not None and self._process.stdout is not None
         self._requests, self._answers = self._process.stdin, self._process.stdout
+        # Starting is not part of any request's time: on a busy machine it takes longer than most of them.
+        try:
+            self.ask({"do": "ping"}, START_S)
+        except BaseException:
+            self.end()
+            raise
 
     def alive(self) -> bool:
         return self._process.poll() is None
