@@ -20,8 +20,17 @@ SPEEDS = (1, 2, 5, 10, 20, 60)
 MODES = ("live", "paused", "replaying")
 """States of the time control; they hold for the whole dashboard of a session."""
 
-MODELS = {"Free space (ITU-R P.525)": "free_space", "Inverse square (unitless)": "inverse_square"}
+MODELS = {
+    "Free space (ITU-R P.525)": "free_space",
+    "Air: gas (ITU-R P.676)": "atmospheric",
+    "Two rays over ground": "two_ray",
+    "Thinned with height (crude)": "scale_height",
+    "Inverse square (unitless)": "inverse_square",
+}
 """Propagation models offered, by label."""
+
+DIFFRACTED = ("free_space", "atmospheric")
+"""Models that know the loss beyond the radio horizon (ITU-R P.528)."""
 
 RESOLUTIONS = {"Coarse (16 k cells)": 16_384, "Normal (90 k cells)": DEFAULT_CELLS, "Fine (262 k cells)": 262_144}
 """Grid sizes offered: cells in view at most."""
@@ -79,6 +88,10 @@ class ViewState(PageState):
     horizon = param.Boolean(
         True, label="Radio horizon", doc="Emitters beyond the 4/3-earth horizon give no power: d = 4.12(√h₁+√h₂) km."
     )
+    diffraction = param.Boolean(
+        False, label="Loss beyond it (P.528)",
+        doc="Beyond the horizon the median loss of ITU-R P.528 instead of nothing; with free space and air.",
+    )  # fmt: skip
     forecast_s = param.Number(60.0, bounds=(5.0, 300.0), step=5.0, label="Forecast (s ahead)", doc="How far ahead, s.")
     trail_s = param.Number(
         900.0, bounds=(60.0, 7200.0), step=60.0, label="Trail length (s)", doc="Age at which trails end."
@@ -98,6 +111,7 @@ class ViewState(PageState):
         "layers": words.flags(_LAYERS, "the usual layers"),
         "height": words.number("height_m"),
         "horizon": words.flag("horizon"),
+        "beyond": words.flag("diffraction"),
         "ahead": words.number("forecast_s"),
         "trail": words.number("trail_s"),
         "limits": words.interval("limits_dbm", "dBm"),

@@ -39,6 +39,7 @@ def warm_kernels() -> float:
     segments = trails_fold.segments(-1.0, float(n))
     bounds = snap_view(800e3, 5_700e3, 1_000e3, 5_900e3, 16_384)
     for model in MODELS:
+        # The loss beyond the horizon comes from tables that are filled per frequency: no kernel of its own.
         for horizon in (True, False):
             compute_field_frame(FieldSpec(*bounds, model=model, horizon=horizon), float(n), tracks, segments)
     warm_fold()

@@ -36,6 +36,7 @@ class FieldControls(pn.viewable.Viewer):
             "model": styled(w.Select.from_param(p.model)),
             "height_m": styled(w.FloatInput.from_param(p.height_m, step=10.0)),
             "horizon": styled(w.Checkbox.from_param(p.horizon)),
+            "diffraction": styled(w.Checkbox.from_param(p.diffraction)),
             "forecast_s": styled(w.FloatSlider.from_param(p.forecast_s, start=5.0, end=300.0, step=5.0)),
             "trail_s": styled(w.FloatInput.from_param(p.trail_s, step=60.0, start=60.0, end=7200.0)),
             "limits_dbm": styled(w.RangeSlider.from_param(p.limits_dbm, start=-160.0, end=20.0, step=1.0)),
@@ -45,7 +46,7 @@ class FieldControls(pn.viewable.Viewer):
         ws = self.widgets
         self._layout = pn.Column(
             heading("Layers"), ws["show_field"], ws["show_forecast"], ws["show_trails"], ws["show_emitters"],
-            heading("Model"), ws["model"], ws["height_m"], ws["horizon"],
+            heading("Model"), ws["model"], ws["height_m"], ws["horizon"], ws["diffraction"],
             heading("Forecast and trails"), ws["forecast_s"], ws["trail_s"],
             heading("Scale and grid"), ws["limits_dbm"], ws["cells"], ws["show_tiles"],
             margin=0, sizing_mode="stretch_width",

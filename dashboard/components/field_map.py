@@ -25,7 +25,7 @@ from engine.frames.field_frame import FieldFrame
 TRAIL_PERIOD_S = 5.0
 """Trails fade slowly, so they are sent this often only, s of shown time."""
 
-UNITS = {"free_space": "dBm", "inverse_square": "dB re 1 m⁻²"}
+UNITS = {"inverse_square": "dB re 1 m⁻²"}
 """Unit of the field by model."""
 
 _LAYERS = ("field", "forecast", "trails")

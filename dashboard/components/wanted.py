@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dashboard.components.base_map import View
-from dashboard.state import ViewState
-from engine.frames.spec import FieldSpec, snap_view
+from dashboard.state import DIFFRACTED, ViewState
+from engine.frames.spec import FieldSpec, Horizon, snap_view
 
 
 def field_spec(state: ViewState, view: View, moment_s: float | None) -> FieldSpec:
@@ -20,9 +20,12 @@ def field_spec(state: ViewState, view: View, moment_s: float | None) -> FieldSpe
         The moment, epoch seconds, taken to hundredths; None is live.
     """
     low, high = state.limits_dbm
+    horizon: Horizon = (
+        "diffraction" if state.horizon and state.diffraction and state.model in DIFFRACTED else state.horizon
+    )
     return FieldSpec(
         *snap_view(*view, max_cells=state.cells), model=state.model, height_m=float(state.height_m),
-        horizon=state.horizon, forecast_s=float(state.forecast_s), low_dbm=float(low),
+        horizon=horizon, forecast_s=float(state.forecast_s), low_dbm=float(low),
         high_dbm=float(max(high, low + 1.0)), trail_s=float(state.trail_s), layers=state.layers,
         moment_s=None if moment_s is None else round(moment_s, 2),
     )  # fmt: skip

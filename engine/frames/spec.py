@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 from engine.geo import inverse_web_mercator
 
@@ -28,6 +29,10 @@ _SNAP_CELLS = 16
 _FINEST_CELL_M = 1.0
 
 
+Horizon = bool | Literal["diffraction"]
+"""What becomes of power beyond the radio horizon."""
+
+
 @dataclass(frozen=True, slots=True)
 class FieldSpec:
     """Everything that determines a field frame, besides the events.
@@ -42,8 +47,8 @@ class FieldSpec:
         Propagation model, see `engine.rf.MODELS`.
     height_m : float
         Height above the ellipsoid at which the field is received, m.
-    horizon : bool
-        Emitters beyond the 4/3-earth radio horizon give no power.
+    horizon : bool or "diffraction"
+        Emitters beyond the 4/3-earth radio horizon give no power; with "diffraction" that of ITU-R P.528.
     forecast_s : float
         How far ahead the forecast layer looks, s.
     low_dbm, high_dbm : float
@@ -64,7 +69,7 @@ class FieldSpec:
     ny: int
     model: str = "free_space"
     height_m: float = 10.0
-    horizon: bool = True
+    horizon: Horizon = True
     forecast_s: float = 60.0
     low_dbm: float = -80.0
     high_dbm: float = -55.0

@@ -139,8 +139,17 @@ def _filter(time_s, use, first, k, f64, x, cov, jac, tmp, row, gain):
             told = time_s[j]
         if used == 0:
             age = age_s[j]
-            _start(x, cov, east[j] + age * v_east[j], north[j] + age * v_north[j], v_east[j], v_north[j], known,
-                   inflation[j], k)
+            _start(
+                x,
+                cov,
+                east[j] + age * v_east[j],
+                north[j] + age * v_north[j],
+                v_east[j],
+                v_north[j],
+                known,
+                inflation[j],
+                k,
+            )
         else:
             dt = time_s[j] - at
             propagate(x, cov, dt, k, jac, tmp)

@@ -153,7 +153,7 @@ def _add_process_noise(x, cov, dt, turn, speed, end_e, end_n, k):
     """
     tau_w, tau_a = k.tau_turn_s, k.tau_accel_s
     q_w = 2.0 / tau_w * (k.sigma_turn_rad_s**2 + (k.agility * turn) ** 2) * min(speed / _SMALL_SPEED_M_S, 1.0)
-    q_a = 2.0 / tau_a * k.sigma_accel_m_s2**2 
+    q_a = 2.0 / tau_a * k.sigma_accel_m_s2**2
     q_v = k.wander_m_s15**2
     # a lateral kick shifts the position across the chord still to be flown, half a turn before the end
     half = -0.5 * x[4] * tau_w * math.expm1(-dt / tau_w)
