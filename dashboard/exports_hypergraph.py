@@ -19,7 +19,6 @@ from dashboard.components.graph_take_along import (
 from dashboard.components.graph_wanted import wanted_spec
 from dashboard.exports import Export, Maker, moment_of, state_of
 from engine.frames.graph_frame import GraphFrame
-from engine.graph_desk import desk_of
 from engine.station import Station
 
 
@@ -33,7 +32,7 @@ def graph_frame(state: GraphState, station: Station, moment_s: float) -> GraphFr
     moment_s : float
         The moment on the screen, epoch seconds.
     """
-    frames = desk_of(station).frames
+    frames = station.graphs.frames
     if state.space == "map":
         view = view_of_degrees(state.west, state.south, state.east, state.north)
     else:

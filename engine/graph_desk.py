@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import math
 import re
-import threading
 import time
 import weakref
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -19,18 +18,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import xarray as xr
 
+from engine.events.log import EventLog
 from engine.frames.board import FrameBoard
 from engine.frames.graph_frame import GraphFrame, GraphFrames
 from engine.frames.graph_places import LayoutPlaces, MapPlaces
 from engine.frames.graph_spec import GraphSpec
+from engine.graph_live import GraphLive
 from engine.hypergraph.fingerprint_stability import FingerprintStability
+from engine.hypergraph.graph_snapshot import GraphSnapshot
 from engine.hypergraph.relations import PROMOTED
 from engine.hypergraph.shadow import EXPIRED, ShadowFold, shadow_history
 from engine.layout_worker import LayoutWorker
 from engine.rf.sample import sample_field
-
-if TYPE_CHECKING:
-    from engine.station import Station
 
 EVENTS_BACK_S = 86_400.0
 """Events behind a node are looked for this far back, s."""
@@ -50,8 +49,28 @@ PAST_KEPT = 8
 """Frames of the past kept; each may hold on to a whole graph."""
 
 
+class GraphSource(Protocol):
+    """What a desk needs of its station."""
+
+    log: EventLog
+    graph_live: GraphLive
+
+    def graph(self, moment_s: float | None = None) -> GraphSnapshot:
+        """The graph now, or as of a past moment."""
+        ...
+
+    def emitters(self, moment_s: float | None = None) -> pd.DataFrame:
+        """The emitters now, or at a past moment."""
+        ...
+
+
 class GraphDesk:
     """Layout, frames and board of a station's graph.
+
+    Parameters
+    ----------
+    station : GraphSource
+        Held weakly: it is the station that holds the desk.
 
     Attributes
     ----------
@@ -63,7 +82,7 @@ class GraphDesk:
         Tells how a layout is getting on, and cancels it.
     """
 
-    def __init__(self, station: Station) -> None:
+    def __init__(self, station: GraphSource) -> None:
         self._station = weakref.proxy(station)
         self.worker: LayoutWorker[xr.Dataset] = LayoutWorker()
         self.layout = LayoutPlaces(self.worker)
@@ -140,15 +159,3 @@ def _told_as(identity: str) -> str:
 
 def _utc(moment_s: float) -> pd.Timestamp:
     return pd.Timestamp(moment_s, unit="s", tz="UTC")
-
-
-_desks: weakref.WeakKeyDictionary[Station, GraphDesk] = weakref.WeakKeyDictionary()
-_opening = threading.Lock()
-
-
-def desk_of(station: Station) -> GraphDesk:
-    """The desk of a running station, opened when first asked for."""
-    with _opening:
-        if station not in _desks:
-            _desks[station] = station._open(GraphDesk(station), "stop")
-        return _desks[station]

@@ -34,6 +34,7 @@ from engine.frames.board import FrameBoard
 from engine.frames.field_frame import FieldFrame, carried, compute_field_frame
 from engine.frames.spec import FieldSpec
 from engine.frames.trails import TrailFold
+from engine.graph_desk import GraphDesk
 from engine.graph_live import GraphLive
 from engine.health import HealthTeller
 from engine.hypergraph.graph_fold import GraphFold
@@ -126,6 +127,7 @@ class Station:
         self._writer: LogWriter | None = None
         self._opened: list[tuple[Any, str]] = []
         self._hunts: HuntDesk | None = None
+        self._graphs: GraphDesk | None = None
 
     # -- life -----------------------------------------------------------------------------------
 
@@ -296,6 +298,14 @@ class Station:
     def history(self, entity: str, start_s: float, end_s: float) -> pa.Table:
         """Events of one entity in (start_s, end_s], in log order."""
         return self.log.between(_utc(start_s), _utc(end_s), entities=[entity])
+
+    @property
+    def graphs(self) -> GraphDesk:
+        """Layout and frames of the graph; opened when first asked for, closed with the station."""
+        with self._opening:
+            if self._graphs is None:
+                self._graphs = self._open(GraphDesk(self), "stop")
+            return self._graphs
 
     @property
     def hunts(self) -> HuntDesk:

@@ -24,7 +24,6 @@ from dashboard.components.page_view import PageView
 from dashboard.components.widget_style import heading
 from engine.frames.graph_frame import GraphFrame
 from engine.frames.graph_spec import GraphSpec
-from engine.graph_desk import desk_of
 from engine.station import Station
 
 
@@ -46,7 +45,7 @@ class GraphView(PageView):
 
     def __init__(self, station: Station, state: GraphState | None = None, **params: Any) -> None:
         super().__init__(station, state or GraphState(), **params)
-        self.desk = desk_of(station)
+        self.desk = station.graphs
         self.map = GraphMap(self.state)
         self.controls = GraphControls(self.state)
         self.inspector = GraphInspector(self.state)
