@@ -85,7 +85,7 @@ class MonitorRunner:
     >>> runner = MonitorRunner(limit_s=None)
     >>> runner.apply(event_table(1_000_000 * np.arange(90), "net.flow", ["a"] * 90, "doc"))
     >>> runner.take()["kind"].unique().to_pylist()
-    ['monitor.result', 'alert.raised']
+    ['alert.raised', 'monitor.result']
     """
 
     def __init__(

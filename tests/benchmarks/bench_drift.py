@@ -85,7 +85,7 @@ def bench_throughput(minutes: float) -> None:
 
 
 def bench_runner(minutes: float) -> None:
-    """All monitors in the runner, in batches as small as the station writes them: share of a core, memory, and parts."""
+    """All monitors in the runner, in batches as small as the station writes them: share of a core and memory."""
     tables = batches(minutes)
     pieces = [table.slice(at, 2_000) for table in tables for at in range(0, table.num_rows, 2_000)]
     for limit_s in (None, 10.0):
