@@ -16,9 +16,9 @@ import xarray as xr
 
 from dashboard.components.run_listing import listing
 from dashboard.components.run_plot import run_html_bytes
+from dashboard.components.run_rows import PARAMETERS
 from dashboard.components.runs_state import RunsState
 from dashboard.exports import Export, Maker, state_of
-from engine.hunts import HuntDesk
 from engine.runs.artifact import ArtifactMissing, ArtifactUnreadable, read_artifact
 from engine.runs.validator import METRICS
 from engine.station import Station
@@ -36,7 +36,7 @@ def _listed(make: Callable[[pa.Table], bytes]) -> Maker:
     return export
 
 
-def _open(make: Callable[[RunsState, HuntDesk, list[xr.Dataset]], bytes]) -> Maker:
+def _open(make: Callable[[RunsState, list[xr.Dataset]], bytes]) -> Maker:
     def export(query: dict[str, str], station: Station) -> bytes:
         state = state_of(query, RunsState())
         if not state.selected:
@@ -45,7 +45,7 @@ def _open(make: Callable[[RunsState, HuntDesk, list[xr.Dataset]], bytes]) -> Mak
             runs = [read_artifact(station.hunts.grids.path(run)) for run in (state.selected, *state.others)]
         except (ArtifactMissing, ArtifactUnreadable) as error:
             raise ValueError(str(error)) from error
-        return make(state, station.hunts, runs)
+        return make(state, runs)
 
     return export
 
@@ -70,7 +70,7 @@ def csv_bytes(table: pa.Table) -> bytes:
     return out.getvalue()
 
 
-def netcdf_bytes(state: RunsState, desk: HuntDesk, runs: list[xr.Dataset]) -> bytes:
+def netcdf_bytes(state: RunsState, runs: list[xr.Dataset]) -> bytes:
     """The open run and those compared with it along a dimension ``run``, as NetCDF-4; grids of unequal size refused."""
     if len({tuple(run.sizes.items()) for run in runs}) > 1:
         raise ValueError("the runs compared have grids of different size; take them along one by one")
@@ -85,19 +85,21 @@ def netcdf_bytes(state: RunsState, desk: HuntDesk, runs: list[xr.Dataset]) -> by
         return path.read_bytes()
 
 
-def python_lines(state: RunsState, desk: HuntDesk, runs: list[xr.Dataset]) -> bytes:
-    """Lines that compute the open run again, measure it, and set the numbers beside those stored."""
-    run = runs[0]
-    table = desk.table()
+def python_lines(query: dict[str, str], station: Station) -> bytes:
+    """Lines that compute the open run again, measure it, and set the numbers beside those stored; needs no file."""
+    state = state_of(query, RunsState())
+    table = station.hunts.table()
     rows = table.filter(pc.equal(table["run_id"], state.selected)).to_pylist()
-    stored = {name: rows[0].get(name) for name in METRICS} if rows else {}
-    params = json.loads(run.attrs["params"])
+    if not rows:
+        raise ValueError(f"select is {state.selected!r}; the id of a run that is listed is needed")
+    params = {name: rows[0][name] for name in PARAMETERS}
+    stored = {name: rows[0][name] for name in METRICS}
     return (
-        f'"""Run {run.attrs["run_id"]}, computed and measured again."""\n\n'
+        f'"""Run {state.selected}, computed and measured again."""\n\n'
         "import tempfile\n\nfrom engine.runs import run_id, simulate, validate, write_artifact\n\n"
         f"params = {params!r}\n"
         f"stored = {stored!r}\n\n"
-        f"assert run_id(params) == {run.attrs['run_id']!r}\n"
+        f"assert run_id(params) == {state.selected!r}\n"
         "run = simulate(params)\n"
         "with tempfile.TemporaryDirectory() as folder:\n"
         "    report = validate(write_artifact(run, folder))\n"
@@ -110,7 +112,7 @@ PAGE_EXPORTS = {
     "runs.parquet": Export("application/vnd.apache.parquet", _listed(parquet_bytes)),
     "runs.csv": Export("text/csv; charset=utf-8", _listed(csv_bytes)),
     "run.nc": Export("application/x-netcdf", _open(netcdf_bytes)),
-    "run.html": Export("text/html; charset=utf-8", _open(lambda state, desk, runs: run_html_bytes(state, runs))),
-    "run.py": Export("text/x-python; charset=utf-8", _open(python_lines)),
+    "run.html": Export("text/html; charset=utf-8", _open(run_html_bytes)),
+    "run.py": Export("text/x-python; charset=utf-8", python_lines),
 }
 """Files of this page, by name."""

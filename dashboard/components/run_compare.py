@@ -22,6 +22,7 @@ from dashboard.components.array_ranges import LinkedRanges
 from dashboard.components.array_source import ArraySource
 from dashboard.components.array_view import ArrayView, SharedLimits
 from dashboard.components.latest import Latest
+from dashboard.components.run_files import zoom_of
 from dashboard.components.run_listing import Listing
 from dashboard.components.run_rows import differing
 from dashboard.components.run_sections import RunSections
@@ -96,7 +97,8 @@ class RunCompare:
             return {"kind": "loading"}
         reason = self._read.reasons.get(s.selected)
         if reason and s.selected in self._read.key[0]:
-            return {"kind": "failed", "title": "This run has no picture", "text": f"{reason}."}
+            text = f"{reason}. Bring it back, compute it again with the Python lines, or step on with ↓."
+            return {"kind": "failed", "title": "This run has no picture", "text": text}
         return {"kind": "ok", "at": "", "waiting": self._asked != self._read.key}
 
     def draw(self, found: Listing) -> None:
@@ -228,10 +230,9 @@ class RunCompare:
     def _looked(self) -> None:
         """The viewer's zoom came to rest: it belongs to the state, and so to the link."""
         view, home = self.ranges.view, self.ranges.home
-        if view is None or home is None:
+        if view is None or home is None or self.state.look != "run":
             return
-        whole = view[0] <= home[0] and view[1] <= home[1] and view[2] >= home[2] and view[3] >= home[3]
-        zoom = None if whole else tuple(round(v, 3) for v in view)
+        zoom = zoom_of(view, home)
         if zoom != self.state.zoom:
             self.state.zoom = zoom
 

@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from dashboard.components.array_source import Bounds, DatasetSource
 from dashboard.components.hdf5_explorer import Hdf5Explorer
 from dashboard.components.runs_state import RunsState
 from engine.config import Settings
@@ -52,6 +53,18 @@ def name_of(path: str, folders: list[Path]) -> str:
     return ""
 
 
+def zoom_of(view: Bounds, home: Bounds) -> Bounds | None:
+    """What of a picture is in view, to six digits; None if all of it is.
+
+    Examples
+    --------
+    >>> zoom_of((-1.0, -1.0, 9.0, 9.0), (0.0, 0.0, 4.0, 4.0)) is None
+    True
+    """
+    whole = view[0] <= home[0] and view[1] <= home[1] and view[2] >= home[2] and view[3] >= home[3]
+    return None if whole else (view[0], view[1], view[2], view[3])
+
+
 class RunFiles:
     """The explorer of one session.
 
@@ -70,7 +83,7 @@ class RunFiles:
         self.explorer = Hdf5Explorer(
             self.folders, uploads, max_upload_bytes=settings.upload_mib * 2**20, theme=state.theme
         )
-        self._quiet = False
+        self._wish = (state.slices, state.zoom if state.look == "files" else None)
         opened = place_of(state.file, self.folders)
         node = "" if state.node == "/" else state.node
         if not opened and state.selected:
@@ -78,6 +91,8 @@ class RunFiles:
         if opened:
             self.explorer.open(opened, node)
         self.explorer.param.watch(lambda *_: self._told(), ["file", "path"])
+        self.explorer.view.param.watch(lambda event: self._cut(event.new), "source")
+        self.explorer.view.ranges.listen(self._looked)
         state.param.watch(lambda event: setattr(self.explorer, "theme", event.new), "theme")
 
     def show(self, on: bool) -> None:
@@ -95,3 +110,27 @@ class RunFiles:
     def _told(self, *_: Any) -> None:
         changes = {"file": name_of(self.explorer.file, self.folders)[:128], "node": self.explorer.path[:128] or "/"}
         self.state.param.update(**{k: v for k, v in changes.items() if getattr(self.state, k) != v})
+
+    def _cut(self, source: Any) -> None:
+        """Another cut is shown: the link's own first, then whichever the viewer chooses."""
+        if not isinstance(source, DatasetSource):
+            return
+        (slices, zoom), self._wish = self._wish, ("", None)
+        if zoom is not None:
+            self.explorer.view.ranges.settle(source.bounds)
+            self.explorer.view.ranges.go(zoom)
+        for axis, place in zip(range(len(source.slices)), slices.split(","), strict=False):
+            slider = self.explorer.slices.places.get(axis)
+            if slider is not None and place.isdigit() and int(place) <= slider.end:
+                slider.value = int(place)  # cuts anew, and comes back here
+        source = self.explorer.view.source
+        text = ",".join(":" if axis in source.axes else str(at) for axis, at in enumerate(source.slices))
+        if text != self.state.slices and len(text) <= 128:
+            self.state.slices = text
+
+    def _looked(self) -> None:
+        ranges = self.explorer.view.ranges
+        if self.state.look == "files" and ranges.view is not None and ranges.home is not None:
+            zoom = zoom_of(ranges.view, ranges.home)
+            if zoom != self.state.zoom:
+                self.state.zoom = zoom

@@ -122,8 +122,8 @@ class RunsState(PageState):
         True, label="Only differing parameters", doc="Hide parameters that are the same in all runs listed."
     )
     x = param.String("kappa", label="Across", doc="Metric or parameter drawn across.")
-    y = param.String("log_prime_sse", label="Up", doc="Metric or parameter drawn upwards.")
-    colour = param.String("fitness", label="Colour", doc="Metric or parameter that colours a run.")
+    y = param.String("fitness", label="Up", doc="Metric or parameter drawn upwards.")
+    colour = param.String("log_prime_sse", label="Colour", doc="Metric or parameter that colours a run.")
     dataset = param.String("final_rho", label="Dataset", doc="Grid of the run that is shown.")
     frame = param.Integer(0, bounds=(0, 10**9), label="Frame", doc="Frame of the history, where it is stored.")
     scale: Any = param.Selector(default="linear", objects=SCALES, label="Scale", doc="How values become colours.")

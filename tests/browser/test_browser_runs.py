@@ -19,6 +19,7 @@ pytestmark = pytest.mark.browser
 RUNS = 36
 """Runs of the hunt that the tests share; each takes some 0.1 s."""
 
+HINTS_FOLLOWED = ";['start', 'step', 'pan'].forEach((hint) => localStorage.setItem(`scythe-hint-${hint}`, '1'))"
 PROBE = (Path(__file__).parent / "probe_runs.js").read_text()
 
 
@@ -50,7 +51,7 @@ def look(tabs, server: Server, link: str = "/runs") -> Tab:
 
 
 def ready(tab: Tab, link: str = "/runs") -> Tab:
-    tab.context.add_init_script(PROBE)
+    tab.context.add_init_script(PROBE + HINTS_FOLLOWED)
     tab.open(link)
     tab.until("() => probe.models().length > 0 && probe.strip() && runs.table()")
     return tab
@@ -194,7 +195,7 @@ def test_a_run_is_measured_again_and_gives_its_stored_numbers(hunted, tabs):
     tab.page.get_by_role("button", name="Measure again").click()
     tab.page.get_by_text("The arrays give the stored numbers").wait_for()
     tab.page.get_by_text("Null distributions").wait_for()
-    tab.page.get_by_label("Frame of the history").first.wait_for(state="attached")
+    tab.page.get_by_text("Frame of the history").first.wait_for()
     tab.picture("runs-run")
     dark = look(tabs, hunted, f"/runs?look=wall&theme=dark&order=-fitness&select={run}")
     dark.until("() => probe.models().find((m) => m.data?.tiles)?.data.tiles.every((t) => t[1])")
