@@ -14,17 +14,19 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from engine.drills import SCENARIOS, DrillSource
+from engine.drift.exchange import ExchangePoints
+from engine.drills import DRILLS_CHANNEL, SCENARIOS, DrillSource, answer_requests, ends_of_unfinished
 from engine.events.bus import EventBus
 from engine.events.follower import Follower
 from engine.events.log import EventLog
 from engine.events.queue import BoundedQueue
-from engine.events.schema import FIX
+from engine.events.schema import DRILL_ENDED, FIX
 from engine.frames.board import FrameBoard
 from engine.frames.drift_frame import DriftFrame, DriftSpec, compute_drift_frame
 from engine.hypergraph.clusters_fold import PositionClusters
-from engine.monitors import AlertBoard, Grouping, MonitorBoard, MonitorRunner, announce_alerts, as_of
+from engine.monitors import AlertBoard, Grouping, MonitorBoard, MonitorRunner, announce_alerts, as_of, standard_monitors
 from engine.monitors.marks import MARKED_KINDS, MarkFold
+from engine.monitors.vocabulary import DRILL_STARTED
 
 MOST_BEHIND = 20
 """Events read of those behind an alert."""
@@ -69,17 +71,22 @@ class Monitoring:
         Tells programs of alerts.
     instance : str
         Whose alerts they are.
+    points : ExchangePoints, optional
+        Known internet exchange points; without them none is near anything.
     grouping : Grouping, optional
         Entities to clusters; where not given, emitters by where they are and hosts by their networks.
     """
 
     def __init__(
-        self, log: EventLog, queue: BoundedQueue, bus: EventBus, instance: str, grouping: Grouping | None = None
-    ) -> None:
+        self, log: EventLog, queue: BoundedQueue, bus: EventBus, instance: str,
+        points: ExchangePoints | None = None, grouping: Grouping | None = None,
+    ) -> None:  # fmt: skip
         self._log, self._queue, self._bus, self._instance = log, queue, bus, instance
         self._speaking = False
         self.places = PositionClusters()
-        self.runner = MonitorRunner(sink=self._say, grouping=self.places if grouping is None else grouping)
+        self.runner = MonitorRunner(
+            standard_monitors(points), sink=self._say, grouping=self.places if grouping is None else grouping
+        )
         self.results, self.alerts, self.marks = MonitorBoard(), AlertBoard(), MarkFold()
         self.board: FrameBoard[DriftSpec, DriftFrame] = FrameBoard(self._compute)
         self._drill: DrillSource | None = None
@@ -107,12 +114,17 @@ class Monitoring:
             self.places.apply(recent)
             self.places.take()
         self._speaking = True
+        # Who died in the middle of something has left it unsaid.
+        self.runner.reconcile(self.alerts.standing())
+        drills = self._log.between(day_ago, now, kinds=[DRILL_STARTED, DRILL_ENDED])
+        self._put(ends_of_unfinished(drills, now_s))
         follower.add(self.places)
         follower.add(self.runner)
         follower.add(self.results)
         follower.add(self.alerts)
         follower.add(self.marks)
         follower.on_batch(lambda events: announce_alerts(self._bus.publish, self._instance, events))
+        self._bus.subscribe(DRILLS_CHANNEL, answer_requests(self.start_drill, self._cancel_soon))
         self._seq = lambda: int(follower.cursor)
         self.board.start()
 
@@ -175,6 +187,10 @@ class Monitoring:
         )
 
     # -- inside ---------------------------------------------------------------------------------
+
+    def _cancel_soon(self) -> None:
+        # The bus does not wait until a drill has cleaned up.
+        threading.Thread(target=self.cancel_drill, name="cancel-drill", daemon=True).start()
 
     def _put(self, events: pa.Table) -> int:
         return self._queue.put(events, timeout_s=PUT_S)

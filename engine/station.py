@@ -22,7 +22,9 @@ import pandas as pd
 import pyarrow as pa
 import xarray as xr
 
+from data.exchanges import known_exchanges
 from engine.config import Settings
+from engine.drift.exchange import ExchangePoints
 from engine.events.bus import EventBus
 from engine.events.embedded import EmbeddedRedis
 from engine.events.follower import Follower
@@ -148,7 +150,8 @@ class Station:
             self.follower = self._open(Follower(self.log, self.bus, from_seq=self.log.last_seq), "stop")
             self.follower.add(self.tracks_fold)
             self.follower.add(self.trails_fold)
-            self.monitoring = self._open(Monitoring(self.log, self.queue, self.bus, self.instance), "stop")
+            points = ExchangePoints(*known_exchanges())
+            self.monitoring = self._open(Monitoring(self.log, self.queue, self.bus, self.instance, points), "stop")
             self.monitoring.start(self.follower, recent, time.time())
             self.graph_live = self._open(GraphLive(self.log, self._graph_folder(), self._put_now), "stop")
             self.follower.start()
