@@ -1,0 +1,201 @@
+"""The fitted field: log-distance law, offsets, and smooth clutter, seen through each receiver's noise floor.
+
+The expected signal at a place is ``offset - 10 n log10(distance) + shared clutter + clutter of this
+receiver``; both clutters are sums of broad bumps on a lattice with penalised heights (process
+convolution), the penalties estimated with them. What is finer than the lattice is left to kriging.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from engine.rf.measured.floor import fit_floor, signal_sites
+from engine.rf.measured.log_distance import LogDistanceFit, fit_law
+from engine.rf.measured.records import Array, Records
+
+BUMP_SPACING_M = 250.0
+"""Spacing and width of the bumps, m."""
+
+MAX_BUMPS = 400
+"""Most bumps; a larger campaign gets a wider lattice."""
+
+DECLUSTER_M = 100.0
+"""Records of a receiver within one cell of this size count as one piece of shadowing, m."""
+
+SHARED_PART = 0.65
+"""First guess of the share of the residual variance that near neighbours have in common."""
+
+ROUNDS = 4
+
+
+@dataclass(frozen=True)
+class Trend:
+    """Expected signal of every chain at every place, with floors.
+
+    Attributes
+    ----------
+    law : LogDistanceFit
+        Plain fit that this began from.
+    exponent : float
+        Path-loss exponent of the fitted field.
+    offset_db : ndarray, shape (chains,)
+        By chain, dB.
+    floor_db, error_db : ndarray, shape (chains,)
+        Noise floor and standard deviation of a report's own error, dB.
+    bumps_m : ndarray, shape (k, 2)
+        East and north of the bumps' middles, m.
+    width_m : float
+    shared_db : ndarray, shape (k,)
+    own_db : ndarray, shape (receivers, k)
+        Heights of the bumps, dB.
+    variance_db2 : float
+        Variance of the signal around the fitted field, dB².
+    """
+
+    law: LogDistanceFit
+    exponent: float
+    offset_db: Array
+    floor_db: Array
+    error_db: Array
+    bumps_m: Array
+    width_m: float
+    shared_db: Array
+    own_db: Array
+    variance_db2: float
+
+    def signal_db(self, receiver: int, chain: Array | int, east_m: Array, north_m: Array, distance_m: Array) -> Array:
+        """Expected signal at places as heard by one receiver, dB on its scale, noise floor not included."""
+        clutter = bump_values(self.bumps_m, self.width_m, east_m, north_m) @ (self.shared_db + self.own_db[receiver])
+        return np.asarray(self.offset_db[chain] - 10.0 * self.exponent * np.log10(distance_m) + clutter)
+
+    def of_records(self, records: Records) -> Array:
+        """Expected signal of each record, dB."""
+        out = np.empty(records.size)
+        for r in np.unique(records.receiver):
+            mine = records.receiver == r
+            out[mine] = self.signal_db(
+                r, records.chain[mine], records.east_m[mine], records.north_m[mine], records.distance_m[mine]
+            )
+        return out
+
+    def sites(self, records: Records, variance_db2: float | None = None) -> tuple[Array, Array, Array]:
+        """Expected signal of each record, and level and variance of the signal that its report amounts to."""
+        mean = self.of_records(records)
+        variance = np.full(records.size, self.variance_db2 if variance_db2 is None else variance_db2)
+        level, noise = np.empty(records.size), np.empty(records.size)
+        chain = records.chain
+        signal_sites(
+            records.rssi_db, records.heard, self.floor_db[chain], self.error_db[chain], mean, variance, level, noise
+        )
+        return mean, level, noise
+
+
+def bump_values(bumps_m: Array, width_m: float, east_m: Array, north_m: Array) -> Array:
+    """Height of each unit bump at each place, shape (places, bumps)."""
+    squared = (east_m[:, None] - bumps_m[:, 0]) ** 2 + (north_m[:, None] - bumps_m[:, 1]) ** 2
+    return np.asarray(np.exp(-0.5 * squared / width_m**2))
+
+
+def fit_trend(records: Records) -> Trend:
+    """Fit the field to records; noise floors, offsets, exponent, clutter and their penalties together.
+
+    Raises
+    ------
+    ValueError
+        As `fit_law`.
+    """
+    law = fit_law(records)
+    n_chains, n_receivers = len(records.chains), len(records.receivers)
+    bumps, width = _lattice(records)
+    known = np.array([law.offset_db.get(name, np.nan) for name in records.receivers])
+    offset = np.nan_to_num(known, nan=float(np.nanmean(known)))[records.chain_receiver]
+    trend = Trend(
+        law, law.exponent, offset, np.full(n_chains, -np.inf), np.ones(n_chains), bumps, width,
+        np.zeros(len(bumps)), np.zeros((n_receivers, len(bumps))), max(law.sigma_db**2, 0.01),
+    )  # fmt: skip
+    penalties = np.array([9.0, 9.0, 9.0])
+    crowd = _crowd(records)
+    for round_ in range(ROUNDS):
+        mean = trend.of_records(records)
+        if round_ != 1:
+            variance = np.full(records.size, trend.variance_db2)
+            floor, error = fit_floor(records.rssi_db, records.heard, mean, variance, records.chain, n_chains)
+            trend = replace(trend, floor_db=floor, error_db=error)
+        _, level, noise = trend.sites(records)
+        trend, penalties = _solve(trend, records, level, noise, crowd, penalties)
+    return trend
+
+
+def _lattice(records: Records) -> tuple[Array, float]:
+    """Middles of bumps near records, and their spacing, which is their width."""
+    at = np.column_stack([records.east_m, records.north_m])
+    spacing = BUMP_SPACING_M
+    while True:
+        cells = np.unique(np.round(at / spacing).astype(np.int64), axis=0)
+        if len(cells) <= MAX_BUMPS:
+            return cells * spacing, spacing
+        spacing *= 1.25
+
+
+def _crowd(records: Records) -> Array:
+    """Records of the same receiver in the same cell, for each record."""
+    cell = np.floor(np.column_stack([records.east_m, records.north_m]) / DECLUSTER_M).astype(np.int64)
+    _, where, count = np.unique(
+        np.column_stack([records.receiver, cell]), axis=0, return_inverse=True, return_counts=True
+    )
+    return np.asarray(count[where.ravel()], dtype=np.float64)
+
+
+def _solve(
+    trend: Trend, records: Records, level: Array, noise: Array, crowd: Array, penalties: Array
+) -> tuple[Trend, Array]:
+    """Penalised least squares, receivers' own unknowns eliminated; then one step of EM on the penalties.
+
+    Shared unknowns: exponent, heights of shared bumps. Own: offset, deviations of chains, heights.
+    """
+    bumps = len(trend.bumps_m)
+    shared_var, own_var, chain_var = penalties
+    shared_matrix = np.diag(np.append(1e-6, np.full(bumps, 1.0 / shared_var)))
+    shared_right = np.zeros(1 + bumps)
+    weight = 1.0 / (trend.variance_db2 * (SHARED_PART * crowd + 1.0 - SHARED_PART) + noise)
+    blocks = {}
+    for r in np.unique(records.receiver):
+        mine = records.receiver == r
+        chains = np.flatnonzero(records.chain_receiver == r)
+        w, features = weight[mine], bump_values(trend.bumps_m, trend.width_m, records.east_m[mine], records.north_m[mine])
+        shared = np.column_stack([-10.0 * np.log10(records.distance_m[mine]), features])
+        own = np.column_stack([np.ones(w.size), records.chain[mine][:, None] == chains, features])
+        prior = np.concatenate([[1e-6], np.full(chains.size, 1.0 / chain_var), np.full(bumps, 1.0 / own_var)])
+        weighted = own * w[:, None]
+        inverse = np.linalg.inv(weighted.T @ own + np.diag(prior))
+        cross, right = weighted.T @ shared, weighted.T @ level[mine]
+        shared_matrix += (shared * w[:, None]).T @ shared - cross.T @ inverse @ cross
+        shared_right += (shared * w[:, None]).T @ level[mine] - cross.T @ inverse @ right
+        blocks[int(r)] = (chains, inverse, cross, right)
+    covariance = np.linalg.inv(shared_matrix)
+    solution = covariance @ shared_right
+    offset, own_db = trend.offset_db.copy(), np.zeros_like(trend.own_db)
+    squares, chain_squares = [], []
+    for r, (chains, inverse, cross, right) in blocks.items():
+        values = inverse @ (right - cross @ solution)
+        gain = inverse @ cross
+        spread = np.diag(inverse) + np.einsum("ij,jk,ik->i", gain, covariance, gain)
+        split = 1 + chains.size
+        offset[chains], own_db[r] = values[0] + values[1:split], values[split:]
+        squares.append(values[split:] ** 2 + spread[split:])
+        chain_squares.append(values[1:split] ** 2 + spread[1:split])
+    penalties = np.array(
+        [
+            np.mean(solution[1:] ** 2 + np.diag(covariance)[1:]),
+            np.mean(np.concatenate(squares)),
+            np.mean(np.concatenate(chain_squares)),
+        ]
+    )
+    fitted = replace(trend, exponent=float(solution[0]), offset_db=offset, shared_db=solution[1:], own_db=own_db)
+    # weak reports carry no squares of their own: weighted by what they tell
+    mean = fitted.of_records(records)
+    told = 1.0 / (1.0 + noise / trend.variance_db2) ** 2
+    variance = float(np.sum(told * ((level - mean) ** 2 - noise)) / np.sum(told))
+    return replace(fitted, variance_db2=max(variance, 0.01)), np.maximum(penalties, 1e-4)
