@@ -271,6 +271,10 @@ def test_hostile_names_stay_text(page):
     page.page.locator("[data-do=theme]").click()
     page.until("() => document.documentElement.dataset.theme === 'dark' && !probe.busy()")
     page.page.locator("[data-tab=recent]").click()
-    page.page.wait_for_timeout(500)
+    colours = """() => { const find = (n, s) => n.querySelector(s) ?? [...n.querySelectorAll('*')].reduce(
+        (hit, e) => hit ?? (e.shadowRoot && find(e.shadowRoot, s)), null)
+      const parts = ['.kinds .label', '.graph dd', '.graph h3', '.upload dd']
+      return parts.map((part) => getComputedStyle(find(document, part)).color) }"""
+    wait_for(lambda: set(page.ask(colours)) == {"rgb(227, 234, 239)"}, "all text in the colour of the dark theme")
     page.picture("hypergraph-dark")
     page.assert_quiet()
