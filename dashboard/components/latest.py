@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -78,8 +79,11 @@ class Latest:
 
 
 def _hand_over(done: Callable[[Any], None], outcome: Any) -> None:
-    """Give a result to its session; held, so that no change overtakes the message that brings the models it is of."""
-    with pn.io.hold():
+    """Give a result to its session; held, so that no change overtakes the message that brings the models it is of.
+
+    Not before the page has loaded: the document may have been handed over already, and what is held is dropped then.
+    """
+    with pn.io.hold() if pn.state.loaded else nullcontext():
         done(outcome)
 
 

@@ -9,6 +9,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+import panel as pn
+
 from dashboard.components.array_source import Bounds, DatasetSource
 from dashboard.components.hdf5_explorer import Hdf5Explorer
 from dashboard.components.runs_state import RunsState
@@ -84,12 +86,7 @@ class RunFiles:
             self.folders, uploads, max_upload_bytes=settings.upload_mib * 2**20, theme=state.theme
         )
         self._wish = (state.slices, state.zoom if state.look == "files" else None)
-        opened = place_of(state.file, self.folders)
-        node = "" if state.node == "/" else state.node
-        if not opened and state.selected:
-            opened, node = place_of(f"rho_history_{state.selected}.h5", self.folders), f"/{state.dataset}"
-        if opened:
-            self.explorer.open(opened, node)
+        self._looks = 0
         self.explorer.param.watch(lambda *_: self._told(), ["file", "path"])
         self.explorer.view.param.watch(lambda event: self._cut(event.new), "source")
         self.explorer.view.ranges.listen(self._looked)
@@ -100,21 +97,38 @@ class RunFiles:
         for part in (self.explorer.controls, self.explorer.picture, self.explorer.inspector):
             if part.visible != on:
                 part.visible = on
-        if on:
+        document = pn.state.curdoc
+        served = document is not None and document.session_context is not None
+        self._looks += on
+        # The first look of a served page builds it: what arrived before it has loaded could be lost.
+        if on and self._looks == (2 if served else 1):
+            self._open()
             self.explorer.follow()
+
+    def _open(self) -> None:
+        """Open the link's file at its place, or else the file of the open run."""
+        s = self.state
+        opened, node = place_of(s.file, self.folders), "" if s.node == "/" else s.node
+        if not opened and s.selected:
+            opened, node = place_of(f"rho_history_{s.selected}.h5", self.folders), f"/{s.dataset}"
+        if opened:
+            self.explorer.open(opened, node)
 
     def close(self) -> None:
         """Ask for nothing more, and delete what was handed in."""
         self.explorer.close()
 
     def _told(self, *_: Any) -> None:
-        changes = {"file": name_of(self.explorer.file, self.folders)[:128], "node": self.explorer.path[:128] or "/"}
+        changes = {"file": name_of(self.explorer.file, self.folders)[:128]}
+        if self.explorer.path:  # empty while a file is being opened
+            changes["node"] = self.explorer.path[:128]
         self.state.param.update(**{k: v for k, v in changes.items() if getattr(self.state, k) != v})
 
     def _cut(self, source: Any) -> None:
         """Another cut is shown: the link's own first, then whichever the viewer chooses."""
         if not isinstance(source, DatasetSource):
             return
+        self._told()
         (slices, zoom), self._wish = self._wish, ("", None)
         if zoom is not None:
             self.explorer.view.ranges.settle(source.bounds)

@@ -203,7 +203,7 @@ def _parents(given: Any) -> str:
 def _figure(value: Any) -> str:
     if value is None:
         return "–"
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    return f"{value:.5g}" if isinstance(value, float) else str(value)
 
 
 def _set(thing: Any, name: str, value: Any) -> None:
