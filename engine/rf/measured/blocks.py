@@ -22,9 +22,7 @@ ABOVE_FLOOR_DB = 6.0
 METHODS = ("log_distance", "fitted", "kriged")
 
 
-def score_blocks(
-    measurements: pd.DataFrame, *, block_m: float = 200.0, folds: int = 5, seed: int = 0
-) -> pd.DataFrame:
+def score_blocks(measurements: pd.DataFrame, *, block_m: float = 200.0, folds: int = 5, seed: int = 0) -> pd.DataFrame:
     """Score log-distance law, fitted field and kriged field on held-out squares.
 
     Parameters

@@ -12,6 +12,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 import xarray as xr
+from scipy.spatial import cKDTree
 
 from engine.geo import local_offset_m
 from engine.rf.grid import Grid
@@ -43,7 +44,8 @@ class MeasuredModel:
     @cached_property
     def residuals(self) -> tuple[Array, Array]:
         """What each record says of the signal around the trend: value and noise variance, dB and dB²."""
-        mean, level, noise = self.trend.sites(self.records, self.covariance.total_db2)
+        mean = self.trend.of_records(self.records)
+        level, noise = self.trend.sites(self.records, mean, self.covariance.total_db2)
         return level - mean, noise
 
     def receiver_number(self, receiver: str) -> int:
@@ -114,7 +116,8 @@ def fit_measured(measurements: pd.DataFrame) -> MeasuredModel:
 def fit_records(records: Records) -> MeasuredModel:
     """`fit_measured` of checked records."""
     trend = fit_trend(records)
-    mean, level, noise = trend.sites(records)
+    mean = trend.of_records(records)
+    level, noise = trend.sites(records, mean, trend.variance_db2)
     covariance = fit_covariance(records.east_m, records.north_m, level - mean, noise, records.receiver)
     return MeasuredModel(records, trend, covariance)
 
@@ -183,8 +186,6 @@ def measured_field(
 
 
 def _nearest_m(east: Array, north: Array, x: Array, y: Array) -> Array:
-    from scipy.spatial import cKDTree
-
     return np.asarray(cKDTree(np.column_stack([east, north])).query(np.column_stack([x, y]))[0])
 
 

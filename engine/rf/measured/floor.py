@@ -80,7 +80,9 @@ def signal_sites(y, heard, floor_db, error_db, mean, variance, out_level, out_va
         _, level, spread = moments(y[i], heard[i], floor_db[i], error_db[i], mean[i], variance[i])
         precision = max(1.0 / spread - 1.0 / variance[i], LEAST_INFORMATION)
         out_variance[i] = 1.0 / precision
-        out_level[i] = (level / spread - mean[i] / variance[i]) / precision if precision > LEAST_INFORMATION else mean[i]
+        out_level[i] = (
+            (level / spread - mean[i] / variance[i]) / precision if precision > LEAST_INFORMATION else mean[i]
+        )
 
 
 @njit(cache=True, nogil=True, error_model="numpy", parallel=True)
@@ -125,10 +127,10 @@ def reports(mean, variance, floor_db, error_db, tail, out):
             out[i, 2 + side] = 0.5 * (low + high)
 
 
-ERRORS_DB = (0.5, 0.7, 1.0, 1.4)
+ERRORS_DB = (0.6, 0.9, 1.3)
 """Candidates for the error of a report, dB, standard deviation."""
 
-MOST_RECORDS = 400
+MOST_RECORDS = 120
 """Records of a chain from which its floor is estimated."""
 
 
@@ -163,7 +165,7 @@ def fit_floor(
         return np.bincount(chain, out, n_chains)
 
     for candidate in ERRORS_DB:
-        offsets = np.arange(-6.0, 8.5, 1.0)
+        offsets = np.arange(-4.0, 6.5, 1.0)
         values = np.stack([likelihood(weakest + offset, candidate) for offset in offsets])
         top = np.clip(values.argmax(axis=0), 1, len(offsets) - 2)
         left, middle, right = (np.take_along_axis(values, (top + k)[None], axis=0)[0] for k in (-1, 0, 1))

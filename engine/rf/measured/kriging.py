@@ -24,10 +24,10 @@ PER_OCTANT = 6
 CANDIDATES = 256
 """Nearest values among which the octants choose."""
 
-PREDECESSORS = 20
+PREDECESSORS = 16
 """Values that each one is conditioned on in the likelihood."""
 
-LIKELIHOOD_VALUES = 400
+LIKELIHOOD_VALUES = 300
 """Values of each group that the likelihood looks at."""
 
 
@@ -106,7 +106,9 @@ def _krige(neighbours, east, north, values, noise, x, y, sill, range_m, nugget, 
             count = 0
             while count < width and rows[count] >= 0:
                 count += 1
-            right = _solve_local(rows, count, east, north, values, noise, x[t], y[t], sill, range_m, nugget, smooth, work)
+            right = _solve_local(
+                rows, count, east, north, values, noise, x[t], y[t], sill, range_m, nugget, smooth, work
+            )
             kk = kv = k1 = v1 = ones = 0.0
             for a in range(count):
                 kk += right[0, a] * right[0, a]
@@ -134,7 +136,19 @@ def _vecchia(predecessors, east, north, values, noise, sill, range_m, nugget, sm
             while count < width and predecessors[i, count] >= 0:
                 count += 1
             right = _solve_local(
-                predecessors[i], count, east, north, values, noise, east[i], north[i], sill, range_m, nugget, smooth, work
+                predecessors[i],
+                count,
+                east,
+                north,
+                values,
+                noise,
+                east[i],
+                north[i],
+                sill,
+                range_m,
+                nugget,
+                smooth,
+                work,
             )
             kk = kv = 0.0
             for a in range(count):
@@ -172,7 +186,7 @@ def _choose(found, east, north, x, y, per_octant, out):
         count = 0
         for a in range(found.shape[1]):
             i = found[t, a]
-            octant = int(math.floor(math.atan2(north[i] - y[t], east[i] - x[t]) / (math.pi / 4.0))) % 8
+            octant = math.floor(math.atan2(north[i] - y[t], east[i] - x[t]) / (math.pi / 4.0)) % 8
             if taken[octant] < per_octant:
                 taken[octant] += 1
                 out[t, count] = i
@@ -263,7 +277,7 @@ def fit_covariance(
         return -float(out.sum())
 
     start = np.log([0.6 * total + 1e-6, 0.1 * scale + 1e-3, 0.3 * total + 1e-6])
-    options = {"xatol": 0.02, "fatol": 0.05, "maxfev": 150}
+    options = {"xatol": 0.03, "fatol": 0.3, "maxfev": 90}
     fits = {
         smoothness: minimize(negative, start, args=(smoothness == 1.5,), method="Nelder-Mead", options=options)
         for smoothness in (0.5, 1.5)

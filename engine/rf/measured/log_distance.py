@@ -174,9 +174,7 @@ def _tobit(
     return gamma / theta, 1.0 / theta, math.sqrt(float(gradient @ covariance @ gradient))
 
 
-def _tobit_value(
-    y: Array, heard: np.ndarray, slope: Array, column: np.ndarray, gamma: Array, theta: float
-) -> float:
+def _tobit_value(y: Array, heard: np.ndarray, slope: Array, column: np.ndarray, gamma: Array, theta: float) -> float:
     z = theta * y - gamma[column] - gamma[-1] * slope
     return float(heard.sum() * np.log(theta) - 0.5 * (z[heard] @ z[heard]) + log_ndtr(z[~heard]).sum())
 

@@ -147,5 +147,7 @@ def _finite(table: pd.DataFrame, name: str) -> Array:
     values = table[name].to_numpy(dtype=np.float64, na_value=np.nan)
     bad = ~np.isfinite(values)
     if bad.any():
-        raise ValueError(f"{name} is not a finite number in {bad.sum()} of {len(values)} rows, first in row {bad.argmax()}")
+        raise ValueError(
+            f"{name} is not a finite number in {bad.sum()} of {len(values)} rows, first in row {bad.argmax()}"
+        )
     return values

@@ -27,7 +27,7 @@ DECLUSTER_M = 100.0
 SHARED_PART = 0.65
 """First guess of the share of the residual variance that near neighbours have in common."""
 
-ROUNDS = 4
+ROUNDS = 3
 
 
 @dataclass(frozen=True)
@@ -80,16 +80,15 @@ class Trend:
             )
         return out
 
-    def sites(self, records: Records, variance_db2: float | None = None) -> tuple[Array, Array, Array]:
-        """Expected signal of each record, and level and variance of the signal that its report amounts to."""
-        mean = self.of_records(records)
-        variance = np.full(records.size, self.variance_db2 if variance_db2 is None else variance_db2)
+    def sites(self, records: Records, mean_db: Array, variance_db2: float) -> tuple[Array, Array]:
+        """Level (dB) and variance (dB²) of the signal that each report amounts to, given what was expected."""
+        variance = np.full(records.size, variance_db2)
         level, noise = np.empty(records.size), np.empty(records.size)
         chain = records.chain
         signal_sites(
-            records.rssi_db, records.heard, self.floor_db[chain], self.error_db[chain], mean, variance, level, noise
+            records.rssi_db, records.heard, self.floor_db[chain], self.error_db[chain], mean_db, variance, level, noise
         )
-        return mean, level, noise
+        return level, noise
 
 
 def bump_values(bumps_m: Array, width_m: float, east_m: Array, north_m: Array) -> Array:
@@ -116,15 +115,15 @@ def fit_trend(records: Records) -> Trend:
         np.zeros(len(bumps)), np.zeros((n_receivers, len(bumps))), max(law.sigma_db**2, 0.01),
     )  # fmt: skip
     penalties = np.array([9.0, 9.0, 9.0])
-    crowd = _crowd(records)
+    crowd, design = _crowd(records), _design(records, bumps, width)
+    mean = trend.of_records(records)
     for round_ in range(ROUNDS):
-        mean = trend.of_records(records)
-        if round_ != 1:
+        if round_ in (0, ROUNDS - 1):
             variance = np.full(records.size, trend.variance_db2)
             floor, error = fit_floor(records.rssi_db, records.heard, mean, variance, records.chain, n_chains)
             trend = replace(trend, floor_db=floor, error_db=error)
-        _, level, noise = trend.sites(records)
-        trend, penalties = _solve(trend, records, level, noise, crowd, penalties)
+        level, noise = trend.sites(records, mean, trend.variance_db2)
+        trend, penalties, mean = _solve(trend, records, design, level, noise, crowd, penalties)
     return trend
 
 
@@ -139,6 +138,12 @@ def _lattice(records: Records) -> tuple[Array, float]:
         spacing *= 1.25
 
 
+def _design(records: Records, bumps: Array, width: float) -> tuple[Array, np.ndarray]:
+    """Bump values at each distinct place, and the place of each record: one place is heard by many receivers."""
+    places, where = np.unique(np.column_stack([records.east_m, records.north_m]), axis=0, return_inverse=True)
+    return bump_values(bumps, width, places[:, 0], places[:, 1]), where.ravel()
+
+
 def _crowd(records: Records) -> Array:
     """Records of the same receiver in the same cell, for each record."""
     cell = np.floor(np.column_stack([records.east_m, records.north_m]) / DECLUSTER_M).astype(np.int64)
@@ -149,8 +154,14 @@ def _crowd(records: Records) -> Array:
 
 
 def _solve(
-    trend: Trend, records: Records, level: Array, noise: Array, crowd: Array, penalties: Array
-) -> tuple[Trend, Array]:
+    trend: Trend,
+    records: Records,
+    design: tuple[Array, np.ndarray],
+    level: Array,
+    noise: Array,
+    crowd: Array,
+    penalties: Array,
+) -> tuple[Trend, Array, Array]:
     """Penalised least squares, receivers' own unknowns eliminated; then one step of EM on the penalties.
 
     Shared unknowns: exponent, heights of shared bumps. Own: offset, deviations of chains, heights.
@@ -164,7 +175,7 @@ def _solve(
     for r in np.unique(records.receiver):
         mine = records.receiver == r
         chains = np.flatnonzero(records.chain_receiver == r)
-        w, features = weight[mine], bump_values(trend.bumps_m, trend.width_m, records.east_m[mine], records.north_m[mine])
+        w, features = weight[mine], design[0][design[1][mine]]
         shared = np.column_stack([-10.0 * np.log10(records.distance_m[mine]), features])
         own = np.column_stack([np.ones(w.size), records.chain[mine][:, None] == chains, features])
         prior = np.concatenate([[1e-6], np.full(chains.size, 1.0 / chain_var), np.full(bumps, 1.0 / own_var)])
@@ -181,7 +192,7 @@ def _solve(
     for r, (chains, inverse, cross, right) in blocks.items():
         values = inverse @ (right - cross @ solution)
         gain = inverse @ cross
-        spread = np.diag(inverse) + np.einsum("ij,jk,ik->i", gain, covariance, gain)
+        spread = np.diag(inverse) + np.sum((gain @ covariance) * gain, axis=1)
         split = 1 + chains.size
         offset[chains], own_db[r] = values[0] + values[1:split], values[split:]
         squares.append(values[split:] ** 2 + spread[split:])
@@ -195,7 +206,9 @@ def _solve(
     )
     fitted = replace(trend, exponent=float(solution[0]), offset_db=offset, shared_db=solution[1:], own_db=own_db)
     # weak reports carry no squares of their own: weighted by what they tell
-    mean = fitted.of_records(records)
+    clutter = design[0] @ (fitted.shared_db + own_db).T
+    mean = offset[records.chain] - 10.0 * fitted.exponent * np.log10(records.distance_m)
+    mean += clutter[design[1], records.receiver]
     told = 1.0 / (1.0 + noise / trend.variance_db2) ** 2
     variance = float(np.sum(told * ((level - mean) ** 2 - noise)) / np.sum(told))
-    return replace(fitted, variance_db2=max(variance, 0.01)), np.maximum(penalties, 1e-4)
+    return replace(fitted, variance_db2=max(variance, 0.01)), np.maximum(penalties, 1e-4), mean
