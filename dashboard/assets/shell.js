@@ -51,7 +51,8 @@
     const page = e.target.closest?.("nav a[href]")
     if (page) {
       const here = new URLSearchParams(root.dataset.query ?? ""), there = new URLSearchParams()
-      for (const name of ["select", "t", "play", "speed", "theme"]) if (here.get(name)) there.set(name, here.get(name))
+      // Other pages know an emitter by its identity, the graph by kind and identity.
+      for (const name of ["select", "t", "play", "speed", "theme"]) if (here.get(name)) there.set(name, here.get(name).replace(/^emitter:/, ""))
       if (root.classList.contains("kiosk")) there.set("kiosk", "1")
       page.href = `${page.getAttribute("href").split("?")[0]}?${there}`
       return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import Any, ClassVar
 
 import param
@@ -84,6 +85,22 @@ class GraphState(PageState):
         "order": words.text("order", "the name of a column", "the table is not sorted"),
         "where": words.text("where", "filters", "nothing is filtered"),
     }
+
+
+def node_of(selected: str) -> str:
+    """Node behind what another page calls by its identity alone: an emitter, or an address.
+
+    Examples
+    --------
+    >>> node_of("4b1805"), node_of("10.0.0.1"), node_of("ja3:abc"), node_of("fe80::1")
+    ('emitter:4b1805', 'host:10.0.0.1', 'ja3:abc', 'host:fe80::1')
+    """
+    if not selected or selected.split(":", 1)[0] in NODE_KINDS:
+        return selected
+    try:
+        return f"host:{ip_address(selected)}"
+    except ValueError:
+        return f"emitter:{selected}"
 
 
 def region_text(region: GraphRegion | None) -> str:

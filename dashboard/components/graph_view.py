@@ -17,7 +17,7 @@ from dashboard.components.graph_inspector import GraphInspector
 from dashboard.components.graph_legend import GraphLegend
 from dashboard.components.graph_map import GraphMap
 from dashboard.components.graph_rows import utc
-from dashboard.components.graph_state import GraphState
+from dashboard.components.graph_state import GraphState, node_of
 from dashboard.components.graph_table import GraphTable
 from dashboard.components.graph_wanted import wanted_spec
 from dashboard.components.page_view import PageView
@@ -45,6 +45,7 @@ class GraphView(PageView):
 
     def __init__(self, station: Station, state: GraphState | None = None, **params: Any) -> None:
         super().__init__(station, state or GraphState(), **params)
+        self.state.selected = node_of(self.state.selected)
         self.desk = station.graphs
         self.map = GraphMap(self.state)
         self.controls = GraphControls(self.state)

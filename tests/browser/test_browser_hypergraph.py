@@ -278,3 +278,15 @@ def test_hostile_names_stay_text(page):
     wait_for(lambda: set(page.ask(colours)) == {"rgb(227, 234, 239)"}, "all text in the colour of the dark theme")
     page.picture("hypergraph-dark")
     page.assert_quiet()
+
+
+def test_what_is_selected_goes_along_from_page_to_page(page):
+    for there, here in (("Field", "select=10.250.0.1"), ("Hypergraph", "select=host:10.250.0.1")):
+        tab = page.page
+        tab.goto(f"{page.origin}/{'hypergraph' if there == 'Field' else 'field'}?select=10.250.0.1")
+        page.until("() => document.documentElement.dataset.query?.includes('select=')")
+        tab.locator("nav a", has_text=there).click()
+        tab.wait_for_url(f"**/{there.lower()}?*")
+        wanted = here.removeprefix("select=") if there == "Hypergraph" else ""
+        page.until("(w) => (new URLSearchParams(document.documentElement.dataset.query)).get('select')?.includes(w)",
+                   wanted or "10.250.0.1")  # fmt: skip
