@@ -190,7 +190,7 @@ def convergence(table: pa.Table) -> tuple[list[float], np.ndarray]:
         return [], place
     best = np.maximum.accumulate(fitness[ended])
     low, high = float(np.quantile(fitness[ended], 0.1)), float(best[-1])
-    span = max(high - low, 1e-12)
+    span = (high - low) or 1.0
     line = np.clip((best - low) / span, 0.0, 1.0)
     place[ended, 0] = np.linspace(0.0, 1.0, len(ended)) if len(ended) > 1 else 0.5
     place[ended, 1] = np.clip((fitness[ended] - low) / span, 0.0, 1.0)
