@@ -44,8 +44,9 @@ class GraphView(PageView):
     )  # type: ignore[assignment]
 
     def __init__(self, station: Station, state: GraphState | None = None, **params: Any) -> None:
-        super().__init__(station, state or GraphState(), **params)
-        self.state.selected = node_of(self.state.selected)
+        state = state or GraphState()
+        state.selected = node_of(state.selected)
+        super().__init__(station, state, **params)
         self.desk = station.graphs
         self.map = GraphMap(self.state)
         self.controls = GraphControls(self.state)
