@@ -15,14 +15,18 @@ from numpy.typing import ArrayLike
 
 from engine.runs.samplers import Points, checked
 
-SIGMA = 0.25
-"""First standard deviation in the unit cube: ±2 of it are the whole range."""
+SIGMA = 0.15
+"""Standard deviation in the unit cube with which a search begins."""
+
+SCOUTS = 16
+"""Uniform points before the first search. Of 0, 8 and 16 of them with deviations of 0.1 to 0.25, this was the best at
+100 and 300 evaluations (tests/benchmarks/search_quality.py)."""
 
 
 class CMAESSampler:
     """Covariance matrix adaptation in the unit cube.
 
-    It starts in the middle; bounds are kept by the library's boundary transformation. A search that has converged or
+    The first points are uniform, and the search starts at the best of them; bounds are kept by the library's boundary transformation. A search that has converged or
     stalls is begun anew from a random place, each time with twice the population (IPOP, Auger and Hansen 2005). A
     generation ends when it has at least as many points as the population and all that were asked for have been told.
 
@@ -52,16 +56,19 @@ class CMAESSampler:
         self._dimension, self._inner = dimension, max(dimension, 2)
         self._rng = np.random.default_rng(seed)
         self._size = max(population, 4)
-        self._search = self._begun(np.full(self._inner, 0.5))
+        self._search: cma.CMAEvolutionStrategy | None = None
         self._waiting: list[Points] = []  # asked for by the library's own coordinates, not told yet
         self._told: list[Points] = []
         self._values: list[float] = []
 
     def ask(self, n: int) -> Points:
         """The next n points, shape (n, d)."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            points = np.array(self._search.ask(number=n))
+        if self._search is None:
+            points = self._rng.random((n, self._inner))
+        else:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                points = np.array(self._search.ask(number=n))
         self._waiting.extend(points)
         return np.clip(points[:, : self._dimension], 0.0, 1.0)
 
@@ -73,8 +80,14 @@ class CMAESSampler:
         for value in values:
             self._told.append(self._waiting.pop(0))
             self._values.append(-float(value))  # the library minimises
-        if len(self._values) >= self._size and not self._waiting:
-            self._learn()
+        if self._waiting:
+            return
+        if self._search is None and len(self._values) >= SCOUTS:
+            best = self._told[int(np.argmin(self._values))]
+            self._told, self._values = [], []
+            self._search = self._begun(best)
+        elif self._search is not None and len(self._values) >= self._size:
+            self._learn(self._search)
 
     def revise(self, numbers: Sequence[int], fitness: ArrayLike) -> None:
         """Nothing: a generation that has been learnt from is not gone back to."""
@@ -83,12 +96,12 @@ class CMAESSampler:
         """None: a point is drawn from a distribution."""
         return ()
 
-    def _learn(self) -> None:
+    def _learn(self, search: cma.CMAEvolutionStrategy) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            self._search.tell(self._told, self._values)
+            search.tell(self._told, self._values)
             self._told, self._values = [], []
-            if self._search.stop():
+            if search.stop():
                 self._size *= 2
                 self._search = self._begun(self._rng.random(self._inner))
 

@@ -8,6 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from engine.runs.samplers import SAMPLERS, ElitistSampler
+from engine.runs.samplers_cma import SCOUTS, SIGMA
 
 
 def sphere(points: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -46,13 +47,15 @@ def test_a_sampler_that_learns_is_better_than_chance(name: str) -> None:
     assert learnt > chance
 
 
-def test_cma_es_is_that_of_the_library() -> None:
-    """Without bounds in reach, a search is the library's own, fed with the same normal deviates."""
+def test_cma_es_is_that_of_the_library_begun_at_the_best_of_uniform_points() -> None:
     rng = np.random.default_rng(11)
+    sampler = SAMPLERS["cmaes"](3, 11, 6)
+    scouts = sampler.ask(SCOUTS)
+    assert np.array_equal(scouts, rng.random((SCOUTS, 3)))
+    sampler.tell(scouts, sphere(scouts))
     options = {"bounds": [0, 1], "popsize": 6, "verbose": -9, "verb_log": 0, "seed": np.nan,
                "randn": lambda *shape: rng.standard_normal(shape)}  # fmt: skip
-    direct = cma.CMAEvolutionStrategy([0.5, 0.5, 0.5], 0.25, options)
-    sampler = SAMPLERS["cmaes"](3, 11, 6)
+    direct = cma.CMAEvolutionStrategy(scouts[sphere(scouts).argmax()], SIGMA, options)
     for _ in range(12):
         theirs, ours = direct.ask(), sampler.ask(6)
         assert np.array_equal(np.array(theirs), ours)
