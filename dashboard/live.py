@@ -190,10 +190,14 @@ def join(bell: Wakeful) -> None:
 
 def _ring_the_silent() -> None:
     while not _over.wait(LOOK_S):
-        late = time.monotonic() - SILENT_S
-        for bell in list(sessions):
-            if bell.pulled_s < late:
-                bell.wake()
+        _ring_those_since(time.monotonic() - SILENT_S)
+
+
+def _ring_those_since(late_s: float) -> None:
+    # A function of its own: the last bell must not live on in a variable of the thread.
+    for bell in list(sessions):
+        if bell.pulled_s < late_s:
+            bell.wake()
 
 
 def now_s() -> float:

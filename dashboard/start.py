@@ -6,6 +6,7 @@ import sys
 from dashboard import live
 from engine.config import Settings
 from engine.station import data_path
+from engine.warm import warm_pictures_beside
 
 settings = Settings.from_environment()
 try:
@@ -15,13 +16,14 @@ except RuntimeError as error:
 where = running.embedded.url if running.embedded is not None else "the Redis of REDIS_URL"
 print(
     f"""
-  SCYTHE is ready        http://localhost:{settings.port}/field
+  SCYTHE is ready        http://localhost:{settings.port}/field   (hypergraph, drift, runs)
   playing                {running.feed.label if running.feed else "nothing"}
   data is kept in        {data_path(settings)}
   live bus               {"embedded" if running.embedded is not None else where}
-  feed your own data     FEED=path/to/tracks.csv make serve   (CSV, Parquet, JSON; see docs/engine-ingest.md)
+  feed your own data     FEED=path/to/tracks.csv,path/to/eve.json make serve   (see docs/engine-ingest.md, -network.md)
   stop                   Ctrl-C
 """,
     flush=True,
 )
+warm_pictures_beside()
 os.environ.setdefault("PANEL_LOG_LEVEL", "warning")

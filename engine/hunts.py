@@ -22,6 +22,7 @@ import pyarrow as pa
 
 from engine.run_grids import RunGrids
 from engine.run_index import FoundArtifacts, joined, ledger_rows
+from engine.runs.events import Sink, Teller
 from engine.runs.hunt import Hunt
 from engine.runs.hunt_settings import HuntStatus
 from engine.runs.hunt_status import hunt_status
@@ -39,6 +40,9 @@ IDLE_S = 1.0
 """It is looked at, and watchers are rung, at least this often, s: another process may hunt in the folder, and who hears
 nothing takes the server for gone."""
 
+MOST_TOLD = 200
+"""Files told of at once as events, the last: a first look at a folder of thousands is no news."""
+
 REPORTS_KEPT = 64
 """Reports of runs measured again that are kept."""
 
@@ -53,6 +57,8 @@ class HuntDesk:
     ----------
     folder : path or None
         Made where missing; None for a temporary one, that goes with the desk.
+    sink : callable, optional
+        Gets every event of hunts and files (`engine.runs.events`), from threads of theirs.
 
     Raises
     ------
@@ -69,7 +75,8 @@ class HuntDesk:
     0
     """
 
-    def __init__(self, folder: str | Path | None) -> None:
+    def __init__(self, folder: str | Path | None, sink: Sink | None = None) -> None:
+        self._tell = Teller(sink)
         self._passing = tempfile.TemporaryDirectory(prefix="runs-") if folder is None else None
         self.folder = Path(folder if self._passing is None else self._passing.name).absolute()  # type: ignore[arg-type]
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -242,10 +249,14 @@ class HuntDesk:
 
     def _heard(self, event: dict[str, Any]) -> None:
         self._changed.set()
+        self._tell(event["kind"], event["entity"], event["payload"])
 
     def _noticed(self, changes: list[ArtifactChange]) -> None:
         """Files came, changed or went: those of no hunt are listed, those of a hunt are noted in the ledger."""
         known = dict(zip(*(self.table()[name].to_pylist() for name in ("run_id", "state")), strict=True))
+        for change in changes[-MOST_TOLD:]:
+            told = {"added": "seen"}.get(change.change, change.change)
+            self._tell(f"{change.kind}_{told}", change.run_id or change.path.name, {"status": change.status})
         for change in changes:
             state = known.get(change.run_id)
             ours = state is not None and change.run_id not in self._found

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+import orjson
 import pandas as pd
 import pyarrow as pa
 import xarray as xr
@@ -30,7 +31,7 @@ from engine.events.embedded import EmbeddedRedis
 from engine.events.follower import Follower
 from engine.events.log import EventLog
 from engine.events.queue import BoundedQueue
-from engine.events.schema import DRILL_ENDED, FIX
+from engine.events.schema import DRILL_ENDED, FIX, event_table
 from engine.feeds import Feed, open_feed, remember
 from engine.frames.board import FrameBoard
 from engine.frames.field_frame import FieldFrame, carried, compute_field_frame
@@ -48,6 +49,7 @@ from engine.rf.field import power_field
 from engine.rf.forecast import WINDOW_FIXES
 from engine.rf.grid import Grid
 from engine.rf.tracks import HISTORY_S, TrackFold, Tracks
+from engine.runs.events import event_kind
 from engine.upload import Progress, UploadResult, ingest_file
 from engine.warm import warm_kernels
 
@@ -318,10 +320,17 @@ class Station:
                 from engine.hunts import HuntDesk
 
                 kept = str(self.settings.data_dir) != ":memory:"
-                self._hunts = self._open(HuntDesk(self.settings.data_dir / "runs" if kept else None), "close")
+                self._hunts = self._open(
+                    HuntDesk(self.settings.data_dir / "runs" if kept else None, self._tell_of_run), "close"
+                )
             return self._hunts
 
     # -- inside ---------------------------------------------------------------------------------
+
+    def _tell_of_run(self, event: dict[str, Any]) -> None:
+        payload = orjson.dumps(event["payload"]).decode()
+        kind, entity = event_kind(event["kind"]), str(event["entity"])
+        self.publish(event_table([event["time"]], kind, [entity], "runs", payload=[payload]))
 
     def _open_log(self) -> EventLog:
         if str(self.settings.data_dir) == ":memory:":

@@ -25,12 +25,18 @@ from engine.drift.metric import Transition
 from engine.drift.monitor import Monitor
 from engine.events.payload import payload_columns
 from engine.events.schema import FIX
+from engine.hypergraph.clusters_track import BORN, DIED, MERGED, SPLIT
+from engine.hypergraph.relations import PROMOTED
+from engine.hypergraph.shadow import EXPIRED
 from engine.monitors.evidence import Evidence
 from engine.monitors.grouping import Grouping, group, subnet_of
 from engine.monitors.isolation import LIMIT_S, Isolated
 from engine.monitors.output import Changes, alert_rows, failure_rows, result_rows, table_of
 from engine.monitors.standard import PAYLOAD, standard_monitors
 from engine.monitors.vocabulary import DRILL_ENDED, DRILL_STARTED, FAILED, OWN_KINDS, RECOVERED, TICK
+from engine.runs.events import KINDS, event_kind
+
+RUN_KINDS = tuple(event_kind(kind) for kind in KINDS)
 
 logger = logging.getLogger(__name__)
 
@@ -49,8 +55,12 @@ PIECE_EVENTS = 20_000
 MAX_PENDING = 10_000
 """Events kept for who asks, where there is no sink."""
 
-PASSIVE = (FIX, "net.stats", TICK, DRILL_STARTED, DRILL_ENDED, *graph_vocabulary.ALL, *OWN_KINDS)
-"""Kinds that are no activity of a cluster: positions, which come like clockwork, and changes of the graph."""
+PASSIVE = (
+    FIX, "net.stats", TICK, DRILL_STARTED, DRILL_ENDED, BORN, DIED, SPLIT, MERGED, PROMOTED, EXPIRED,
+    *RUN_KINDS, *graph_vocabulary.ALL, *OWN_KINDS,
+)  # fmt: skip
+"""Kinds that are no activity of a cluster: positions, which come like clockwork, changes of the graph, and what the
+engine says by itself of clusters, shadow edges and runs."""
 
 
 class MonitorRunner:

@@ -22,6 +22,17 @@ KINDS = (
 """All kinds of events; docs/engine-runs-hunt.md has their payloads."""
 
 
+def event_kind(kind: str) -> str:
+    """The kind of an event as the log and the bus spell it, dotted.
+
+    Examples
+    --------
+    >>> event_kind("run_finished")
+    'run.finished'
+    """
+    return kind.replace("_", ".", 1)
+
+
 class Teller:
     """Makes events and gives them to a sink, whose failures do not stop whoever tells.
 
