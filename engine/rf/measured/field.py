@@ -81,7 +81,7 @@ class MeasuredModel:
         residual, noise = self.residuals
         at = self.records.east_m[mine], self.records.north_m[mine]
         kriged, variance = krige(self.covariance, at, residual[mine], noise[mine], (east_m, north_m))
-        trend = self.trend.signal_db(receiver, chain, east_m, north_m, distance_m)
+        trend = self.trend.signal_db(chain, east_m, north_m, distance_m)
         return trend, kriged, variance + self.covariance.nugget_db2
 
     def reports(self, signal_db: Array, variance_db2: Array, chain: Array) -> Array:

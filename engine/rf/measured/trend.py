@@ -1,8 +1,8 @@
 """The fitted field: log-distance law, offsets, and smooth clutter, seen through each receiver's noise floor.
 
-The expected signal at a place is ``offset - 10 n log10(distance) + shared clutter + clutter of this
-receiver``; both clutters are sums of broad bumps on a lattice with penalised heights (process
-convolution), the penalties estimated with them. What is finer than the lattice is left to kriging.
+The expected signal at a place is ``offset - 10 n log10(distance) + clutter``. The clutter, of the place
+and the same for all receivers, is a sum of broad bumps on a lattice with penalised heights (process
+convolution, Higdon 1998), the penalty estimated with them. What is a receiver's own is left to kriging.
 """
 
 from __future__ import annotations
@@ -27,7 +27,13 @@ DECLUSTER_M = 100.0
 SHARED_PART = 0.65
 """First guess of the share of the residual variance that near neighbours have in common."""
 
-ROUNDS = 3
+ROUNDS = 5
+
+FLOOR_QUANTILE = 0.05
+NEAR_FLOOR_DB = 3.0
+MIN_STRONG = 10
+"""For the start alone: reports under this quantile of their chain and 3 dB more are taken as at the floor, and
+receivers with fewer than ten above it as knowing nothing."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +53,7 @@ class Trend:
     bumps_m : ndarray, shape (k, 2)
         East and north of the bumps' middles, m.
     width_m : float
-    shared_db : ndarray, shape (k,)
-    own_db : ndarray, shape (receivers, k)
+    clutter_db : ndarray, shape (k,)
         Heights of the bumps, dB.
     variance_db2 : float
         Variance of the signal around the fitted field, dB².
@@ -61,24 +66,19 @@ class Trend:
     error_db: Array
     bumps_m: Array
     width_m: float
-    shared_db: Array
-    own_db: Array
+    clutter_db: Array
     variance_db2: float
 
-    def signal_db(self, receiver: int, chain: Array | int, east_m: Array, north_m: Array, distance_m: Array) -> Array:
-        """Expected signal at places as heard by one receiver, dB on its scale, noise floor not included."""
-        clutter = bump_values(self.bumps_m, self.width_m, east_m, north_m) @ (self.shared_db + self.own_db[receiver])
+    def signal_db(self, chain: Array | int, east_m: Array, north_m: Array, distance_m: Array) -> Array:
+        """Expected signal of senders at places as heard by a chain, dB on its scale, noise floor not included."""
+        clutter = bump_values(self.bumps_m, self.width_m, east_m, north_m) @ self.clutter_db
         return np.asarray(self.offset_db[chain] - 10.0 * self.exponent * np.log10(distance_m) + clutter)
 
     def of_records(self, records: Records) -> Array:
         """Expected signal of each record, dB."""
-        out = np.empty(records.size)
-        for r in np.unique(records.receiver):
-            mine = records.receiver == r
-            out[mine] = self.signal_db(
-                r, records.chain[mine], records.east_m[mine], records.north_m[mine], records.distance_m[mine]
-            )
-        return out
+        values, place = _design(records, self.bumps_m, self.width_m)
+        law = self.offset_db[records.chain] - 10.0 * self.exponent * np.log10(records.distance_m)
+        return np.asarray(law + (values @ self.clutter_db)[place])
 
     def sites(self, records: Records, mean_db: Array, variance_db2: float) -> tuple[Array, Array]:
         """Level (dB) and variance (dB²) of the signal that each report amounts to, given what was expected."""
@@ -105,16 +105,16 @@ def fit_trend(records: Records) -> Trend:
     ValueError
         As `fit_law`.
     """
-    law = fit_law(records)
-    n_chains, n_receivers = len(records.chains), len(records.receivers)
+    law, start = fit_law(records), _law_above_floor(records)
+    n_chains = len(records.chains)
     bumps, width = _lattice(records)
-    known = np.array([law.offset_db.get(name, np.nan) for name in records.receivers])
+    known = np.array([start.offset_db.get(name, np.nan) for name in records.receivers])
     offset = np.nan_to_num(known, nan=float(np.nanmean(known)))[records.chain_receiver]
     trend = Trend(
-        law, law.exponent, offset, np.full(n_chains, -np.inf), np.ones(n_chains), bumps, width,
-        np.zeros(len(bumps)), np.zeros((n_receivers, len(bumps))), max(law.sigma_db**2, 0.01),
+        law, start.exponent, offset, np.full(n_chains, -np.inf), np.ones(n_chains), bumps, width,
+        np.zeros(len(bumps)), max(start.sigma_db**2, 0.01),
     )  # fmt: skip
-    penalties = np.array([9.0, 9.0, 9.0])
+    penalties = np.array([9.0, 9.0])
     crowd, design = _crowd(records), _design(records, bumps, width)
     mean = trend.of_records(records)
     for round_ in range(ROUNDS):
@@ -125,6 +125,21 @@ def fit_trend(records: Records) -> Trend:
         level, noise = trend.sites(records, mean, trend.variance_db2)
         trend, penalties, mean = _solve(trend, records, design, level, noise, crowd, penalties)
     return trend
+
+
+def _law_above_floor(records: Records) -> LogDistanceFit:
+    """The law with what is near a chain's weakest reports taken as censored: a start the floor does not bend."""
+    limit = np.full(len(records.chains), -np.inf)
+    for chain in np.unique(records.chain):
+        limit[chain] = np.quantile(records.rssi_db[records.chain == chain], FLOOR_QUANTILE) + NEAR_FLOOR_DB
+    limit = limit[records.chain]
+    heard = records.heard & (records.rssi_db > limit)
+    strong = np.bincount(records.receiver, heard, len(records.receivers)) >= MIN_STRONG
+    keep = strong[records.receiver]
+    if not keep.any():
+        return fit_law(records)
+    cut = replace(records, heard=heard, rssi_db=np.where(heard | ~records.heard, records.rssi_db, limit))
+    return fit_law(cut.subset(keep))
 
 
 def _lattice(records: Records) -> tuple[Array, float]:
@@ -162,53 +177,46 @@ def _solve(
     crowd: Array,
     penalties: Array,
 ) -> tuple[Trend, Array, Array]:
-    """Penalised least squares, receivers' own unknowns eliminated; then one step of EM on the penalties.
+    """Penalised least squares, offsets eliminated; then one step of EM on penalties and variance.
 
-    Shared unknowns: exponent, heights of shared bumps. Own: offset, deviations of chains, heights.
+    Shared unknowns: exponent, heights of bumps. Own: offset of each receiver, deviations of its chains.
+    Also returned are the new penalties (variance of heights and of chains) and the signal expected of
+    each record.
     """
     bumps = len(trend.bumps_m)
-    shared_var, own_var, chain_var = penalties
-    shared_matrix = np.diag(np.append(1e-6, np.full(bumps, 1.0 / shared_var)))
+    shared_matrix = np.diag(np.append(1e-6, np.full(bumps, 1.0 / penalties[0])))
     shared_right = np.zeros(1 + bumps)
     weight = 1.0 / (trend.variance_db2 * (SHARED_PART * crowd + 1.0 - SHARED_PART) + noise)
-    blocks = {}
+    blocks = []
     for r in np.unique(records.receiver):
         mine = records.receiver == r
         chains = np.flatnonzero(records.chain_receiver == r)
-        w, features = weight[mine], design[0][design[1][mine]]
-        shared = np.column_stack([-10.0 * np.log10(records.distance_m[mine]), features])
-        own = np.column_stack([np.ones(w.size), records.chain[mine][:, None] == chains, features])
-        prior = np.concatenate([[1e-6], np.full(chains.size, 1.0 / chain_var), np.full(bumps, 1.0 / own_var)])
+        w = weight[mine]
+        shared = np.column_stack([-10.0 * np.log10(records.distance_m[mine]), design[0][design[1][mine]]])
+        own = np.column_stack([np.ones(w.size), records.chain[mine][:, None] == chains])
         weighted = own * w[:, None]
-        inverse = np.linalg.inv(weighted.T @ own + np.diag(prior))
+        inverse = np.linalg.inv(weighted.T @ own + np.diag(np.append(1e-6, np.full(chains.size, 1.0 / penalties[1]))))
         cross, right = weighted.T @ shared, weighted.T @ level[mine]
         shared_matrix += (shared * w[:, None]).T @ shared - cross.T @ inverse @ cross
         shared_right += (shared * w[:, None]).T @ level[mine] - cross.T @ inverse @ right
-        blocks[int(r)] = (chains, inverse, cross, right)
+        blocks.append((chains, inverse, cross, right))
     covariance = np.linalg.inv(shared_matrix)
     solution = covariance @ shared_right
-    offset, own_db = trend.offset_db.copy(), np.zeros_like(trend.own_db)
-    squares, chain_squares = [], []
-    for r, (chains, inverse, cross, right) in blocks.items():
+    offset, chain_squares = trend.offset_db.copy(), []
+    for chains, inverse, cross, right in blocks:
         values = inverse @ (right - cross @ solution)
         gain = inverse @ cross
         spread = np.diag(inverse) + np.sum((gain @ covariance) * gain, axis=1)
-        split = 1 + chains.size
-        offset[chains], own_db[r] = values[0] + values[1:split], values[split:]
-        squares.append(values[split:] ** 2 + spread[split:])
-        chain_squares.append(values[1:split] ** 2 + spread[1:split])
-    penalties = np.array(
-        [
-            np.mean(solution[1:] ** 2 + np.diag(covariance)[1:]),
-            np.mean(np.concatenate(squares)),
-            np.mean(np.concatenate(chain_squares)),
-        ]
+        offset[chains] = values[0] + values[1:]
+        chain_squares.append(values[1:] ** 2 + spread[1:])
+    bump_squares = solution[1:] ** 2 + np.diag(covariance)[1:]
+    penalties = np.maximum([np.mean(bump_squares), np.mean(np.concatenate(chain_squares))], 1e-4)
+    mean = offset[records.chain] - 10.0 * float(solution[0]) * np.log10(records.distance_m)
+    mean += (design[0] @ solution[1:])[design[1]]
+    # expected square given each report: what a weak one leaves open counts with the variance so far
+    left = 1.0 / (1.0 / trend.variance_db2 + 1.0 / noise)
+    variance = float(np.mean((left / noise * (level - mean)) ** 2 + left))
+    fitted = replace(
+        trend, exponent=float(solution[0]), offset_db=offset, clutter_db=solution[1:], variance_db2=max(variance, 0.01)
     )
-    fitted = replace(trend, exponent=float(solution[0]), offset_db=offset, shared_db=solution[1:], own_db=own_db)
-    # weak reports carry no squares of their own: weighted by what they tell
-    clutter = design[0] @ (fitted.shared_db + own_db).T
-    mean = offset[records.chain] - 10.0 * fitted.exponent * np.log10(records.distance_m)
-    mean += clutter[design[1], records.receiver]
-    told = 1.0 / (1.0 + noise / trend.variance_db2) ** 2
-    variance = float(np.sum(told * ((level - mean) ** 2 - noise)) / np.sum(told))
-    return replace(fitted, variance_db2=max(variance, 0.01)), np.maximum(penalties, 1e-4), mean
+    return fitted, penalties, mean
