@@ -26,9 +26,10 @@ SCOUTS = 16
 class CMAESSampler:
     """Covariance matrix adaptation in the unit cube.
 
-    The first points are uniform, and the search starts at the best of them; bounds are kept by the library's boundary transformation. A search that has converged or
-    stalls is begun anew from a random place, each time with twice the population (IPOP, Auger and Hansen 2005). A
-    generation ends when it has at least as many points as the population and all that were asked for have been told.
+    The first points are uniform, and the search starts at the best of them; bounds are kept by the library's boundary
+    transformation. A search that has converged or stalls is begun anew from a random place, each time with twice the
+    population (IPOP, Auger and Hansen 2005). A generation ends when it has at least as many points as the population
+    and all that were asked for have been told.
 
     Parameters
     ----------
