@@ -45,7 +45,8 @@ def main() -> None:
     kind = "exponential" if c.smoothness == 0.5 else "Matérn 3/2"
     parts = [
         f"{len(links)} records, {links.receiver.nunique()} receivers. Log-distance law: n = {law.exponent:.3f}, "
-        f"σ = {law.sigma_db:.2f} dB. Fitted field, floors apart: n = {trend.exponent:.2f}, σ = {trend.variance_db2**0.5:.2f} dB. "
+        f"σ = {law.sigma_db:.2f} dB. Fitted field, floors apart: n = {trend.exponent:.2f}, "
+        f"σ = {trend.variance_db2**0.5:.2f} dB. "
         f"Residual: {kind}, sill {c.sill_db2:.1f} dB², range {c.range_m:.0f} m, nugget {c.nugget_db2:.1f} dB². "
         f"Fit of everything: {seconds:.0f} s, two cores, compiling included."
     ]

@@ -12,6 +12,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 import xarray as xr
+from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from engine.geo import local_offset_m
@@ -74,7 +75,7 @@ class MeasuredModel:
         return int(chains[names.index(session)])
 
     def signal(
-        self, receiver: int, chain: Array | int, east_m: Array, north_m: Array, distance_m: Array
+        self, receiver: int, chain: NDArray[np.int64] | int, east_m: Array, north_m: Array, distance_m: Array
     ) -> tuple[Array, Array, Array]:
         """Trend, kriged residual and variance of the signal of a new record at places, dB, dB, dB²."""
         mine = self.records.receiver == receiver
@@ -84,7 +85,7 @@ class MeasuredModel:
         trend = self.trend.signal_db(chain, east_m, north_m, distance_m)
         return trend, kriged, variance + self.covariance.nugget_db2
 
-    def reports(self, signal_db: Array, variance_db2: Array, chain: Array) -> Array:
+    def reports(self, signal_db: Array, variance_db2: Array, chain: NDArray[np.int64]) -> Array:
         """Mean, standard deviation and ends of the 90 % band of reports, shape (n, 4), dB."""
         out = np.empty((signal_db.size, 4))
         floor, error = self.trend.floor_db[chain], self.trend.error_db[chain]

@@ -16,8 +16,6 @@ from numba import njit, prange
 from scipy.optimize import minimize
 from scipy.spatial import cKDTree
 
-Smoothness = Literal[0.5, 1.5]
-
 PER_OCTANT = 6
 """Neighbours taken from each eighth of the compass: along a walked track the nearest alone all lie on one side."""
 
@@ -53,7 +51,16 @@ class Covariance:
     sill_db2: float
     range_m: float
     nugget_db2: float
-    smoothness: Smoothness = 0.5
+    smoothness: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.smoothness not in (0.5, 1.5):
+            raise ValueError(f"smoothness is {self.smoothness}; 0.5 (exponential) and 1.5 (Matérn 3/2) are known")
+        if not (self.sill_db2 >= 0 and self.nugget_db2 >= 0 and self.range_m > 0):
+            raise ValueError(
+                f"sill {self.sill_db2} and nugget {self.nugget_db2} dB² must not be negative, "
+                f"range {self.range_m} m must be positive"
+            )
 
     @property
     def total_db2(self) -> float:
@@ -282,7 +289,7 @@ def fit_covariance(
         smoothness: minimize(negative, start, args=(smoothness == 1.5,), method="Nelder-Mead", options=options)
         for smoothness in (0.5, 1.5)
     }
-    best: Smoothness = 0.5 if fits[0.5].fun <= fits[1.5].fun else 1.5
+    best = 0.5 if fits[0.5].fun <= fits[1.5].fun else 1.5
     sill, range_m, nugget = (float(value) for value in np.exp(fits[best].x))
     return Covariance(sill, range_m, nugget, best)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.rf.measured.floor import fit_floor, signal_sites
 from engine.rf.measured.log_distance import LogDistanceFit, fit_law
@@ -69,7 +70,7 @@ class Trend:
     clutter_db: Array
     variance_db2: float
 
-    def signal_db(self, chain: Array | int, east_m: Array, north_m: Array, distance_m: Array) -> Array:
+    def signal_db(self, chain: NDArray[np.int64] | int, east_m: Array, north_m: Array, distance_m: Array) -> Array:
         """Expected signal of senders at places as heard by a chain, dB on its scale, noise floor not included."""
         clutter = bump_values(self.bumps_m, self.width_m, east_m, north_m) @ self.clutter_db
         return np.asarray(self.offset_db[chain] - 10.0 * self.exponent * np.log10(distance_m) + clutter)
@@ -149,7 +150,7 @@ def _lattice(records: Records) -> tuple[Array, float]:
     while True:
         cells = np.unique(np.round(at / spacing).astype(np.int64), axis=0)
         if len(cells) <= MAX_BUMPS:
-            return cells * spacing, spacing
+            return cells.astype(np.float64) * spacing, spacing
         spacing *= 1.25
 
 
