@@ -59,7 +59,8 @@ DATASHADER_ROOMS = {"engine.hypergraph.density", "engine.frames.trails"}
 COMPUTING = (
     "engine.rf", "engine.hypergraph", "engine.drift", "engine.frames", "engine.runs.params",
     "engine.runs.identity", "engine.runs.solver", "engine.runs._walk", "engine.runs._stepper", "engine.runs._etdrk4",
-    "engine.runs.metrics", "engine.runs.nulls",
+    "engine.runs.metrics", "engine.runs.nulls", "engine.runs.samplers", "engine.runs.hunt_plan",
+    "engine.runs.hunt_settings",
     *EVENT_LANGUAGE,
 )  # fmt: skip
 OUTSIDE_WORLD = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bokeh.models import BoxZoomTool, DataRange1d, PanTool, ResetTool, WheelZoomTool
+from bokeh.models import BoxZoomTool, DataRange1d, PanTool, ResetTool, Title, WheelZoomTool
 from bokeh.plotting import figure
 
 from dashboard.theme import THEMES
@@ -22,7 +22,7 @@ def chart(theme: str, **options: Any) -> figure:
         options.setdefault("active_scroll", wheel)
     fig = figure(
         tools=tools, toolbar_location=options.pop("toolbar_location", "above"), min_border=4,
-        output_backend="canvas", lod_threshold=None, **ranges, **options,
+        output_backend="canvas", lod_threshold=None, **ranges, **options,  # type: ignore[arg-type]
     )  # fmt: skip
     fig.toolbar.logo = None
     fig.toolbar_inner = True  # shown under the pointer only, it needs no room of its own
@@ -44,5 +44,5 @@ def restyle(fig: figure, theme: str) -> None:
         axis.axis_label_text_font_size = axis.major_label_text_font_size = "11px"
     for grid in fig.grid:
         grid.grid_line_color = p.grid
-    for title in [fig.title] if fig.title is not None else []:
+    for title in [fig.title] if isinstance(fig.title, Title) else []:
         title.text_color, title.text_font_size, title.text_font_style = p.muted, "11px", "normal"

@@ -73,10 +73,13 @@ class GraphInspector(pn.viewable.Viewer):
         self.facts = GraphFacts(content={"text": "Click a node, or find one by name."})
         self.clear = styled(pn.widgets.Button(label="Clear selection (Esc)"))
         self.clear.visible = self._anything
-        self.clear.on_click(lambda _: state.param.update(selected="", region=None))
+        self.clear.on_click(self._cleared)
         self._layout = pn.Column(
             heading("Node"), self.find, self.facts, self.clear, margin=0, sizing_mode="stretch_width"
         )
+
+    def _cleared(self, _: Any) -> None:
+        self.state.param.update(selected="", region=None)
 
     def __panel__(self) -> pn.viewable.Viewable:
         return self._layout

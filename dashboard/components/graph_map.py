@@ -144,8 +144,8 @@ class GraphMap(pn.viewable.Viewer):
             "region": {"x": [], "y": []}, "spot": {"x": [], "y": []},
         }  # fmt: skip
         self.sources = {name: ColumnDataSource(data=dict(data)) for name, data in start.items()}
-        ends = {"x0": "x0", "y0": "y0", "x1": "x1", "y1": "y1"}
-        place = {"image": "image", "x": "x", "y": "y", "dw": "dw", "dh": "dh"}
+        ends: dict[str, Any] = {"x0": "x0", "y0": "y0", "x1": "x1", "y1": "y1"}
+        place: dict[str, Any] = {"image": "image", "x": "x", "y": "y", "dw": "dw", "dh": "dh"}
         glyphs = {
             "lines": Image(**place, color_mapper=self.line_mapper),
             "nodes": Image(**place, color_mapper=self.mapper),
@@ -164,10 +164,8 @@ class GraphMap(pn.viewable.Viewer):
             level = {"level": "image"} if name in ("lines", "nodes") else {}
             self.glyphs[name] = f.add_glyph(self.sources[name], glyph, **level)
             self.glyphs[name].nonselection_glyph = None
-        names = Text(
-            x="x", y="y", text="label", x_offset=9, y_offset=-4, text_font_size="11px", padding=1,
-            background_fill_alpha=0.62, border_radius=2,
-        )  # fmt: skip
+        boxed: dict[str, Any] = {"padding": 1, "border_radius": 2, "background_fill_alpha": 0.62}
+        names = Text(x="x", y="y", text="label", x_offset=9, y_offset=-4, text_font_size="11px", **boxed)
         self.glyphs["names"] = f.add_glyph(self.sources["points"], names)
         self.glyphs["names"].nonselection_glyph = None
         hover = HoverTool(

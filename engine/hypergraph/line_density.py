@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from engine.hypergraph.density import density_bounds, density_shape, labelled, segment_columns
 
 BUDGET_CELLS = 30_000_000
-"""Cells that one picture writes to at most: some 100 ms on two cores with what it costs to look at five million segments."""
+"""Cells that one picture writes to at most: some 100 ms on two cores, a look at five million segments included."""
 
 MEASURED = 100_000
 """Segments whose lengths are looked at to find which can be drawn all, about."""

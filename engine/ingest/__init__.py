@@ -13,6 +13,7 @@ from engine.ingest.pcap_read import iter_pcap, read_pcap
 from engine.ingest.pcap_replay import PcapReplay
 from engine.ingest.protocol import CaptureEngine, CaptureStats, Sink
 from engine.ingest.rejects import REASONS, Rejects
+from engine.ingest.rssi_read import read_campaign
 from engine.ingest.tracks_read import iter_tracks, read_tracks
 from engine.ingest.tracks_replay import TrackReplay
 
@@ -33,6 +34,7 @@ __all__ = [
     "iter_eve",
     "iter_pcap",
     "iter_tracks",
+    "read_campaign",
     "read_eve",
     "read_pcap",
     "read_tracks",

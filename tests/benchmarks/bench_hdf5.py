@@ -3,8 +3,8 @@
 Run from the repository root: ``python -m tests.benchmarks.bench_hdf5 [GB]``.
 
 The dataset is float32, chunks of 256 × 256, bitshuffle + LZ4; every chunk is there and has to be decompressed, but
-there are only 64 different ones, so that it is made in a minute, and they pack well. Overview levels are made at the end and
-timed, too. With so little on the disk the page cache holds it: what is measured is warm.
+there are only 64 different ones, so that it is made in a minute, and they pack well. Overview levels are made at the
+end and timed, too. With so little on the disk the page cache holds it: what is measured is warm.
 """
 
 from __future__ import annotations
