@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from bokeh.models import BoxZoomTool, DataRange1d, PanTool, ResetTool, Title, WheelZoomTool
+from bokeh.models import BoxZoomTool, DataRange1d, PanTool, ResetTool, WheelZoomTool
+from bokeh.models.annotations.labels import Title
 from bokeh.plotting import figure
 
 from dashboard.theme import THEMES
