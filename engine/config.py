@@ -39,6 +39,9 @@ class Settings:
         (``HDF5_FOLDERS``, separated as in PATH). Whoever reaches the pages can read all such files in them.
     upload_mib : int
         Size of the files that one viewer may hand in to be explored, MiB in all (``UPLOAD_MIB``, default 512).
+    graph_nodes : int
+        Nodes that the live hypergraph keeps, and five times as many incidences (``GRAPH_NODES``, default 200 000);
+        some 400 bytes each. Beyond it the lightest and oldest go, counted.
     """
 
     data_dir: Path = Path("data/run")
@@ -50,6 +53,7 @@ class Settings:
     backfill_s: float = 1800.0
     hdf5_folders: tuple[Path, ...] = ()
     upload_mib: int = 512
+    graph_nodes: int = 200_000
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Settings:
@@ -76,6 +80,7 @@ class Settings:
             backfill_s=_number(env, "BACKFILL_S", 1800.0, 0.0, 86_400.0),
             hdf5_folders=tuple(Path(f) for f in (env.get("HDF5_FOLDERS") or "").split(os.pathsep) if f.strip()),
             upload_mib=_whole(env, "UPLOAD_MIB", 512, 0, 65_536),
+            graph_nodes=_whole(env, "GRAPH_NODES", 200_000, 1_000, 5_000_000),
         )
 
 

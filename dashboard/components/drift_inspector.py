@@ -18,7 +18,7 @@ import param
 import pyarrow as pa
 
 from dashboard.components.drift_state import DriftState
-from dashboard.components.drift_words import metric_word, value_text
+from dashboard.components.drift_words import RATES, metric_word, value_text
 from dashboard.components.inspector import CSS, utc_text
 from dashboard.components.widget_style import heading, styled
 from engine.frames.drift_frame import DriftFrame, Series
@@ -153,6 +153,7 @@ def alert_html(alert: Mapping[str, Any], theme: str) -> str:
         if alert["note"]:
             parts.append(_row("note", escape(str(alert["note"])), "What they wrote."))
     parts.append("</dl>")
+    parts.append(rate_html(str(alert["monitor"]), str(alert["metric"] or "")))
     parts.append(_bars("Made of", str(alert["parts"] or "")))
     parts.append(_bars("Responsible", str(alert["responsible"] or ""), raised, theme))
     return "".join(parts)
@@ -178,8 +179,24 @@ def series_html(series: Series, theme: str) -> str:
     moment = float(series.time_s[-1]) if len(series.time_s) else math.nan
     return (
         f"<h3>{escape(word.title)}</h3><p>{escape(series.entity)}</p><p>{escape(word.means)}</p>"
-        f"<dl>{''.join(rows)}</dl>{_bars('Responsible', series.responsible, moment, theme)}"
+        f"<dl>{''.join(rows)}</dl>{rate_html(series.monitor, series.metric)}"
+        + _bars("Responsible", series.responsible, moment, theme)
     )
+
+
+def rate_html(monitor: str, metric: str) -> str:
+    """What is known of how often this alarm errs and how late it comes; nothing where it was not measured."""
+    rate = RATES.get(metric) or RATES.get(monitor)
+    if rate is None:
+        return ""
+    return (
+        "<h4>How far to trust it</h4><dl>"
+        + _row("false alarms per h", escape(rate.false_alarms_per_h),
+               "On stationary simulated input; 0 (< x): none seen, x bounds the rate with 95 % confidence. Of monitors "
+               "of clusters per cluster. docs/engine-drift.md says of what and how.")
+        + _row("delay", escape(rate.delay), "From a known change to the alarm: median (greatest) of simulated changes.")
+        + "</dl>"
+    )  # fmt: skip
 
 
 def _bars(title: str, shares: str, moment_s: float = math.nan, theme: str = "light") -> str:

@@ -74,6 +74,39 @@ METRICS: dict[str, Word] = {
 """Metrics of the monitors that are about the whole graph."""
 
 
+class Rate(NamedTuple):
+    """What was measured of a monitor: false alarms on stationary input, and the delay of a known change, as the tables
+    of docs/engine-drift.md give them."""
+
+    false_alarms_per_h: str
+    delay: str
+
+
+RATES: dict[str, Rate] = {
+    "reinforcement_gini": Rate("0 (< 0.03)", "44 (47) min"),
+    "entropy_slope": Rate("0 (< 0.03)", "14 (17) min"),
+    "tool_skew": Rate("0 (< 0.03)", "49 (56) min"),
+    "mutation_concentration": Rate("0 (< 0.03)", "38 (40) min"),
+    "entity_concentration": Rate("0 (< 0.03)", "39 (40) min"),
+    "abstention_rate": Rate("0 (< 0.03)", "58 (60) min"),
+    "burst_surprise": Rate("0 (< 0.03)", "1 (1) min"),
+    "reversals": Rate("0 (< 0.03)", "1 (1) min"),
+    "entropy_step": Rate("0 (< 0.03)", "3 (3) min"),
+    "weight_variance": Rate("0 (< 0.03)", "4 (6) min"),
+    "decay_volatility": Rate("0 (< 0.03)", "7 (20) min"),
+    "prune_ratio": Rate("0 (< 0.03)", "8 (9) min"),
+    "behaviour": Rate("0 (< 0.006)", "5 (15) min"),
+    "kill_chain": Rate("0 (< 0.006)", "32 (36) min"),
+    "silence": Rate("0 (< 0.006)", "3 (3) min"),
+    "timing": Rate("0 (< 0.3)", "262 (285) s"),
+    "kill_chain_fast": Rate("0 (< 0.6)", "48 (52) s"),
+    "phantom": Rate("0 (< 3)", "64 (112) s"),
+    "conflict": Rate("0 (< 0.6)", "8 (25) s"),
+    "exchange": Rate("0 (< 0.1)", "60 (60) s"),
+}
+"""By metric of the whole graph or by monitor of clusters (then per cluster); median delay (greatest)."""
+
+
 def monitor_word(monitor: str) -> Word:
     """Name and definition of a monitor; one that is not known here keeps its own name.
 

@@ -1,5 +1,6 @@
 """Cards, lists and evidence of the Drift page: what they say is what the frame says, and data stays text."""
 
+from pathlib import Path
 from urllib.parse import parse_qsl
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from dashboard.components.drift_inspector import DriftInspector, alert_html, events_html, series_html
 from dashboard.components.drift_map import DriftMap, heat_columns, place_columns
 from dashboard.components.drift_state import LISTS, SHOWN, WINDOWS, DriftState
-from dashboard.components.drift_words import METRICS, MONITORS, metric_word
+from dashboard.components.drift_words import METRICS, MONITORS, RATES, metric_word
 from dashboard.components.feed import CLUSTER_COLUMNS, Feed, alert_rows, cluster_rows
 from dashboard.components.multiples import Multiples, card, spans
 from dashboard.share import from_query, to_query
@@ -217,3 +218,15 @@ def test_a_link_brings_back_the_whole_state(window, shown, listed, drills, text)
     assert {k: v for k, v in copy.param.values().items() if k != "name"} == {
         k: v for k, v in state.param.values().items() if k != "name"
     }
+
+
+def test_the_rates_on_the_page_are_those_of_the_tables():
+    lines = (Path(__file__).parents[2] / "docs" / "engine-drift.md").read_text().splitlines()
+    rows = [line for line in lines if line.startswith("|")]
+    for name, rate in RATES.items():
+        label = {"kill_chain": "kill chain,", "kill_chain_fast": "kill chain, fast"}.get(name, name)
+        number = rate.delay.rsplit(" ", 1)[0]
+        found = [r for r in rows if label in r and rate.false_alarms_per_h in r and number in r]
+        assert found, f"{name}: {rate} is in no table"
+    assert set(RATES) <= {*METRICS, *MONITORS}
+    assert "0 (&lt; 0.3)" in series_html(series(), "light")
