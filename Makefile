@@ -6,8 +6,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_ARGS ?=
-# A file of tests stays in one worker, with its server and its browser.
-WORKERS ?= -n auto --maxprocesses 4 --dist loadfile
+# A file of tests stays in one worker, with its server and its browser. Three on two cores, for browsers wait a lot; and
+# in the order of the folders, for the files with few tests, which would come last, are the long ones.
+WORKERS ?= -n 3 --dist loadfile --no-loadscope-reorder
 
 # 'threadsafe' lets Numba take tbb or omp and nothing else: its third layer, workqueue, kills the process when two
 # threads compute at once. The wheel brings omp, which needs the system's libgomp. GNU OpenMP does not survive a fork
@@ -41,7 +42,9 @@ $(VENV)/.lint: pyproject.toml | install
 serve: install
 	@exec $(BIN)/python -m dashboard
 
+# Kernels are compiled once before the workers start; else each worker and each server it starts would do it.
 test: install
+	@$(BIN)/python -m engine.warm
 	@CHROMIUM="$$(.ci/install-browser $(BIN)/python)" && export CHROMIUM && exec $(BIN)/python -m pytest $(WORKERS) $(PYTEST_ARGS)
 
 bench: install

@@ -6,7 +6,6 @@ import sys
 from dashboard import live
 from engine.config import Settings
 from engine.station import data_path
-from engine.warm import warm_pictures_beside
 
 settings = Settings.from_environment()
 try:
@@ -25,5 +24,4 @@ print(
 """,
     flush=True,
 )
-warm_pictures_beside()
 os.environ.setdefault("PANEL_LOG_LEVEL", "warning")

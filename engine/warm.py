@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 
 import numpy as np
@@ -12,8 +11,8 @@ from engine.events.schema import FIX, event_table
 from engine.frames.field_frame import compute_field_frame
 from engine.frames.spec import FieldSpec, snap_view
 from engine.frames.trails import TrailFold
-from engine.hypergraph.warm import warm as warm_graph
 from engine.hypergraph.warm import warm_fold
+from engine.rf.field import warm as warm_fields
 from engine.rf.propagation import MODELS
 from engine.rf.tracks import TrackFold
 
@@ -48,11 +47,6 @@ def warm_kernels() -> float:
     return took
 
 
-def warm_pictures_beside() -> threading.Thread:
-    """Compile what pictures of graphs need, some ten seconds, on a thread of its own: a server calls it once ready.
-
-    Datashader keeps no compiled code between processes; without this the first who opens the page waits for it.
-    """
-    thread = threading.Thread(target=warm_graph, name="warm-pictures", daemon=True)
-    thread.start()
-    return thread
+if __name__ == "__main__":  # python -m engine.warm: compile once what many processes would else compile at once
+    warm_kernels()
+    warm_fields()

@@ -46,7 +46,7 @@ def python_lines(frame: FieldFrame) -> str:
     """Lines that compute the same field again, with nothing but the engine."""
     emitters = frame.tracks.emitters()
     rows = [
-        (str(i), round(float(lat), 6), round(float(lon), 6), round(float(alt), 1), float(eirp), float(freq))
+        (str(i), round(float(lat), 9), round(float(lon), 9), round(float(alt), 4), float(eirp), float(freq))
         for i, lat, lon, alt, eirp, freq in zip(
             emitters["id"],
             frame.now.lat,

@@ -330,7 +330,7 @@ def tidy():
     """Fails a test after which a thread runs or a process lives that did not before."""
     threads, children = set(threading.enumerate()), psutil.Process().children(recursive=True)
     yield
-    wait_until(lambda: left_behind(threads, children) == (set(), []), 5.0)
+    wait_until(lambda: left_behind(threads, children) == (set(), []))
 
 
 @pytest.mark.usefixtures("tidy")
