@@ -1,14 +1,15 @@
 # make serve    install what is needed and serve the dashboard (PORT, DATA_DIR, REDIS_URL)
 # make test     install what is needed, a Chromium included, and run all tests
+# make test-all the slow tests as well
 # make bench    benchmarks      make lint    ruff and mypy      make clean    drop caches      make distclean    and .venv
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_ARGS ?=
-# A file of tests stays in one worker, with its server and its browser. Three on two cores, for browsers wait a lot; and
-# in the order of the folders, for the files with few tests, which would come last, are the long ones.
-WORKERS ?= -n 3 --dist loadfile --no-loadscope-reorder
+# Two workers: one drives browsers, the other has the rest, a file at a time (tests/conftest.py). Tests marked slow are
+# run by make test-all.
+WORKERS ?= -n 2 --dist loadgroup --no-loadscope-reorder
 
 # 'threadsafe' lets Numba take tbb or omp and nothing else: its third layer, workqueue, kills the process when two
 # threads compute at once. The wheel brings omp, which needs the system's libgomp. GNU OpenMP does not survive a fork
@@ -17,7 +18,7 @@ NUMBA_THREADING_LAYER ?= threadsafe
 export NUMBA_THREADING_LAYER
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: install serve test bench lint clean distclean
+.PHONY: install serve test test-all bench lint clean distclean
 .DELETE_ON_ERROR:
 
 install: $(VENV)/.installed
@@ -44,6 +45,10 @@ serve: install
 
 # Kernels are compiled once before the workers start; else each worker and each server it starts would do it.
 test: install
+	@$(BIN)/python -m engine.warm
+	@CHROMIUM="$$(.ci/install-browser $(BIN)/python)" && export CHROMIUM && exec $(BIN)/python -m pytest $(WORKERS) -m "not slow" $(PYTEST_ARGS)
+
+test-all: install
 	@$(BIN)/python -m engine.warm
 	@CHROMIUM="$$(.ci/install-browser $(BIN)/python)" && export CHROMIUM && exec $(BIN)/python -m pytest $(WORKERS) $(PYTEST_ARGS)
 

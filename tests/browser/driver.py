@@ -31,7 +31,7 @@ CHROMIUM_ARGUMENTS = [
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
 
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 """How long a condition may take: generous, for machines that do something else besides."""
 
 PICTURES = ROOT / "docs" / "img" if os.environ.get("SCREENSHOTS") else None

@@ -14,7 +14,7 @@ import pytest
 
 from tests.browser.driver import PATIENCE_S, Server, Tab, wait_for
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 RUNS = 36
 """Runs of the hunt that the tests share; each takes some 0.1 s."""

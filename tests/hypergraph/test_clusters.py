@@ -19,6 +19,8 @@ from engine.hypergraph.clusters_labels import label_behaviour, label_positions
 from engine.hypergraph.sphere import EARTH_RADIUS_KM, unit_vectors
 from engine.ingest import read_eve, read_tracks
 
+pytestmark = pytest.mark.slow
+
 # Around nowhere special, the antimeridian, the poles.
 CENTRES = [(47.0, 8.0), (0.0, 180.0), (90.0, 0.0), (-90.0, 77.0), (60.0, -179.99)]
 

@@ -18,6 +18,8 @@ from engine.hypergraph.layout import MAX_DRIFT
 from engine.hypergraph.layout_quality import hop_distances, neighbours_kept, normalised_stress
 from engine.ingest import read_eve
 
+pytestmark = pytest.mark.slow
+
 
 def incidences(members):
     edge = np.repeat(np.arange(len(members)), [len(m) for m in members])

@@ -11,6 +11,8 @@ import pytest
 from engine.ingest.rssi_read import SILENT_DB, read_campaign
 from engine.rf.measured import fit_log_distance, score_blocks
 
+pytestmark = pytest.mark.slow
+
 SOME = ("garage-nuc2-b210", "cbrssdr1-bes-comp", "cnode-wasatch-dd-b210")
 
 

@@ -20,6 +20,8 @@ from engine.runs import Hunt, HuntStatus, Ledger, LedgerLockedError, audit, open
 from engine.runs.hunt_settings import FAILED_FITNESS, HuntSettings, fitness
 from tests.benchmarks.hunt_survival import DRAWS, PARAMS, command, outcome, survivors, under_fire, undisturbed
 
+pytestmark = pytest.mark.slow
+
 TINY: dict[str, Any] = {"params": PARAMS, "draws": DRAWS}
 # One run of some seconds, in small steps, so that it is under way when something happens to its worker.
 LONG = {"N_grid": 64, "T_steps": 20_000}

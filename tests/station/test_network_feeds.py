@@ -23,6 +23,8 @@ from engine.ingest import NetworkReplay
 from engine.station import Station
 from engine.upload import ingest_file
 
+pytestmark = pytest.mark.slow
+
 EVE = ("net/eve-2.json", "net/eve_large.json.bz2")
 CAPTURES = (
     "suricata-dhcp-request-flood", "suricata-tls-subjectaltname", "zeek-bro.org", "zeek-dns-edns-ecs", "zeek-ecdhe",
