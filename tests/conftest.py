@@ -63,6 +63,7 @@ def redis_server() -> Iterator[str]:
         yield server.url
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Say which tests share a worker: those of a file, and all that drive a browser, one after the other.
 
