@@ -7,9 +7,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_ARGS ?=
-# Two workers: one drives browsers, the other has the rest, a file at a time (tests/conftest.py). Tests marked slow are
-# run by make test-all.
-WORKERS ?= -n 2 --dist loadgroup --no-loadscope-reorder
+# Two workers, a file of tests to each at a time, with its server and its browser. Tests marked slow are run by
+# make test-all.
+WORKERS ?= -n 2 --dist loadfile
 
 # 'threadsafe' lets Numba take tbb or omp and nothing else: its third layer, workqueue, kills the process when two
 # threads compute at once. The wheel brings omp, which needs the system's libgomp. GNU OpenMP does not survive a fork

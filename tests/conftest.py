@@ -61,15 +61,3 @@ def redis_server() -> Iterator[str]:
 
     with EmbeddedRedis() as server:
         yield server.url
-
-
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say which tests share a worker: those of a file, and all that drive a browser, one after the other.
-
-    Two browsers with their servers at once are more than two cores, and pages then miss the patience of a test.
-    """
-    for item in items:
-        folder = item.path.relative_to(Path(__file__).parent).parts
-        group = "browser" if folder[0] == "browser" or item.path.stem == "test_session_churn" else "/".join(folder)
-        item.add_marker(pytest.mark.xdist_group(group))
