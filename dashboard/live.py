@@ -18,7 +18,9 @@ from typing import Any
 import panel as pn
 from bokeh.document import Document
 from panel.reactive import Syncable
+from tornado.ioloop import IOLoop
 
+from dashboard.next_tick import in_session, this_loop
 from engine.events import EmbeddedRedisError, LogLockedError
 from engine.station import Station
 
@@ -114,16 +116,17 @@ class Wakeful:
         self._pending = False
         self._closed = False
         self._document: Document | None = None
+        self._loop: IOLoop | None = None
         _bells.add(self)
         self.pulls = 0
         self.pulled_s = 0.0
         self.errors = 0
 
-    def attach(self, document: Document) -> None:
+    def attach(self, document: Document, loop: IOLoop | None = None) -> None:
         """Begin to wake: the page has loaded. A session that is over already stays over."""
         if self._closed:
             return
-        self._document = document
+        self._document, self._loop = document, loop
         sessions.add(self)
         self.wake()
 
@@ -134,7 +137,7 @@ class Wakeful:
             return
         self._pending = True
         try:
-            document.add_next_tick_callback(self._run)
+            in_session(document, self._loop, self._run)
         except Exception:
             # The document went away between the two lines above; the session's end will tell us so.
             self._pending = False
@@ -181,8 +184,10 @@ def join(bell: Wakeful) -> None:
     if document is None or document.session_context is None:
         return
 
+    loop = this_loop()
+
     def loaded() -> None:
-        bell.attach(document)
+        bell.attach(document, loop)
 
     pn.state.onload(loaded)
     document.on_session_destroyed(_SessionEnd(bell))

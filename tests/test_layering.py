@@ -37,6 +37,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "engine.station": ("engine", "data"),
     "dashboard.theme": ("engine",),
     "dashboard.words": (),
+    "dashboard.next_tick": (),
     "dashboard.state": ("engine", "dashboard.words"),
     "dashboard.share": ("dashboard.state",),
     # Look, view state and its spelling in a link lie below the components; live and the pages above them.
@@ -45,6 +46,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "data.land",
         "dashboard.theme",
         "dashboard.words",
+        "dashboard.next_tick",
         "dashboard.state",
         "dashboard.share",
     ),

@@ -11,6 +11,8 @@ from typing import Any
 
 import panel as pn
 
+from dashboard.next_tick import in_session, this_loop
+
 _POOL = ThreadPoolExecutor(max_workers=4, thread_name_prefix="latest")
 
 
@@ -34,7 +36,7 @@ class Latest:
     def __init__(self, model: Any = None) -> None:
         self._model = model
         self._lock = threading.Lock()
-        self._next: tuple[Callable[[], Any], Callable[[Any], None], Any] | None = None
+        self._next: tuple[Callable[[], Any], Callable[[Any], None], Any, Any] | None = None
         self._running = False
         self.closed = False
 
@@ -53,7 +55,7 @@ class Latest:
             done(_outcome(work))
             return
         with self._lock:
-            self._next = (work, done, document)
+            self._next = (work, done, document, this_loop())
             if self._running:
                 return
             self._running = True
@@ -71,11 +73,11 @@ class Latest:
                 if wish is None or self.closed:
                     self._running = False
                     return
-            work, done, document = wish
+            work, done, document, loop = wish
             outcome = _outcome(work)
             # A session that is gone takes no more callbacks; nobody looks at the result then.
-            if not self.closed and document.session_context is not None:
-                document.add_next_tick_callback(partial(_hand_over, done, outcome))
+            if not self.closed:
+                in_session(document, loop, partial(_hand_over, done, outcome))
 
 
 def _hand_over(done: Callable[[Any], None], outcome: Any) -> None:

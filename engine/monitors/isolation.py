@@ -99,6 +99,8 @@ class Isolated(Generic[M]):
         self._retry_at = 0.0  # monotonic
         self._well_since = time.monotonic()
         self._worker: _Worker | None = None
+        self._closed = False
+        self._changing = threading.Lock()
 
     @property
     def retry_in_s(self) -> float:
@@ -113,9 +115,13 @@ class Isolated(Generic[M]):
         try:
             if self._limit_s is None:
                 return function(monitor)
-            if self._worker is None:
-                self._worker = _Worker(self.name)
-            return self._worker.call(lambda: function(monitor), self._limit_s)
+            with self._changing:
+                if self._closed:
+                    return None
+                if self._worker is None:
+                    self._worker = _Worker(self.name)
+                worker = self._worker
+            return worker.call(lambda: function(monitor), self._limit_s)
         except Exception as error:
             logger.warning("the monitor %s failed: %s", self.name, error, exc_info=True)
             self._fail(f"{type(error).__name__}: {error}"[:500])
@@ -135,10 +141,16 @@ class Isolated(Generic[M]):
         return True
 
     def close(self) -> None:
-        """End its thread."""
-        if self._worker is not None:
-            self._worker.end()
-            self._worker = None
+        """End its thread for good: who calls later gets None, and no thread is made for it."""
+        with self._changing:
+            self._closed = True
+        self._end_worker()
+
+    def _end_worker(self) -> None:
+        with self._changing:
+            worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.end()
 
     def _fail(self, error: str) -> None:
         if time.monotonic() - self._well_since > 2.0 * LONGEST_PAUSE_S:  # it had been well for long: begin gently again
@@ -146,4 +158,4 @@ class Isolated(Generic[M]):
         self.monitor, self.error, self.since_s = None, error, time.time()
         self._retry_at = time.monotonic() + self._pause_s
         self._pause_s = min(2.0 * self._pause_s, LONGEST_PAUSE_S)
-        self.close()
+        self._end_worker()

@@ -139,8 +139,11 @@ def methods(t: Trial) -> Iterator[tuple[str, np.ndarray, np.ndarray, np.ndarray 
     steps = np.broadcast_to(HORIZONS_S, t.lat.shape)
     p = predict_batch(*t.window[:7], t.window.n_fixes, steps, position_time_s=t.window.position_time_s)
     east, north = local_offset_m(p.lat, p.lon, t.lat, t.lon)
-    yield "forecast", east, north, normalised_error_squared(
-        east, north, p.var_east_m2, p.var_north_m2, p.cov_east_north_m2
+    yield (
+        "forecast",
+        east,
+        north,
+        normalised_error_squared(east, north, p.var_east_m2, p.var_north_m2, p.cov_east_north_m2),
     )
     now = t.table.time_s[t.ends][:, None]
     rows = t.ends[:, None] - np.arange(LINE_FIXES - 1, -1, -1)

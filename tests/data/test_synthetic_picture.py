@@ -86,9 +86,7 @@ def test_circuits_stay_in_the_area_for_a_day() -> None:
     assert away_m.max() < 100e3 + 180e3
 
 
-def test_a_written_picture_has_the_fields_of_the_recorded_one(
-    tmp_path: Path, real_data: Callable[[str], Path]
-) -> None:
+def test_a_written_picture_has_the_fields_of_the_recorded_one(tmp_path: Path, real_data: Callable[[str], Path]) -> None:
     def first(path: Path) -> dict[str, object]:
         with gzip.open(path) as stream:
             return json.load(stream)[0]

@@ -347,3 +347,12 @@ def test_after_a_restart_a_standing_alarm_keeps_its_identity_and_a_lost_one_is_c
     runner.apply(one("net.flow", 2_000.0))  # hours later nothing is heard of the beat: the alarm clears by its old name
     ends = [row["payload"] for row in runner.take().to_pylist() if row["kind"] == "alert.cleared"]
     assert sum(f'"alert":"{monitor}/{entity}/{round((raised_s - 3.0) * 1e6)}"' in text for text in ends) == 1
+
+
+def test_a_closed_wall_makes_no_thread_for_those_who_call_later() -> None:
+    wall = Isolated("silence", SilenceMonitor)
+    assert wall.call(lambda monitor: type(monitor)) is SilenceMonitor
+    wall.close()
+    before = set(threading.enumerate())
+    assert wall.call(lambda monitor: 1) is None
+    assert set(threading.enumerate()) <= before and wall.error == ""

@@ -124,5 +124,3 @@ def test_what_is_in_the_log_already_is_not_played_again(tmp_path, log):
     ended = pd.Timestamp(log.last_time("tracks"))
     again = played(open_feed(settings, log), least=1)
     assert (again["time"] > ended).all()
-
-

@@ -1,13 +1,10 @@
 """The running engine on real files, a real server and real traffic: nothing lost, nothing twice, nothing left over."""
 
 import contextlib
-import gzip
-import json
 import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -38,20 +35,6 @@ def wait_until(true, seconds=PATIENCE_S):
     while not true():
         assert time.monotonic() < end, "it did not come true in time"
         time.sleep(0.01)
-
-
-@pytest.fixture(scope="module")
-def traffic(real_data, tmp_path_factory):
-    """One real hour as a file of one's own; aircraft report every 10 s, here not all in the same second."""
-    records = json.loads(gzip.decompress(real_data("tracks/switzerland.json.gz").read_bytes()))
-    start = pd.Timestamp("2018-08-01T09:00Z").value // 1_000_000
-    hour = [record for record in records if start <= record["timestamp"] < start + 3_600_000]
-    shift = {name: 370 * i % 10_000 for i, name in enumerate(sorted({record["icao24"] for record in hour}))}
-    for record in hour:
-        record["timestamp"] += shift[record["icao24"]]
-    path = tmp_path_factory.mktemp("traffic") / "hour.json"
-    path.write_text(json.dumps(hour))
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -317,55 +300,7 @@ def test_restarted_it_shows_what_was_known_and_goes_on_without_doing_anything_tw
     assert mine["time"].sort_values().diff().max() < pd.Timedelta(seconds=10)
 
 
-# -- beginning and end ------------------------------------------------------------------------------
-
-
-def left_behind(threads, children):
-    mine = {thread for thread in threading.enumerate() if thread not in threads}
-    return mine, [child for child in psutil.Process().children(recursive=True) if child not in children]
-
-
-@pytest.fixture
-def tidy():
-    """Fails a test after which a thread runs or a process lives that did not before."""
-    threads, children = set(threading.enumerate()), psutil.Process().children(recursive=True)
-    yield
-    wait_until(lambda: left_behind(threads, children) == (set(), []))
-
-
-@pytest.mark.usefixtures("tidy")
-def test_stopped_it_leaves_no_thread_no_process_and_a_free_folder(traffic, tmp_path):
-    station = Station(tmp_path, feed=str(traffic)).start()
-    assert station.embedded is not None and psutil.pid_exists(station.embedded.pid)
-    watch = station.board.watch(FieldSpec(*snap_view(600e3, 5_650e3, 1_250e3, 6_170e3, 4_096)), lambda: None)
-    wait_until(lambda: watch.frame is not None)
-    station.stop()
-    station.stop()
-    assert station.phase == "dead"
-    with EventLog(tmp_path / "events.duckdb") as log:
-        assert log.last_seq == station.log.last_seq > 0
-
-
-@pytest.mark.usefixtures("tidy")
-@pytest.mark.parametrize(
-    ("options", "error", "says"),
-    [
-        ({"feed": "no/such/file.csv"}, FileNotFoundError, "no/such/file.csv"),
-        ({"redis_url": "ftp://x"}, ValueError, "redis"),
-    ],
-)
-def test_what_was_opened_is_closed_when_the_start_fails_midway(tmp_path, options, error, says):
-    with pytest.raises(error, match=says):
-        Station(tmp_path, **{"feed": "none", **options}).start()
-    EventLog(tmp_path / "events.duckdb").close()
-
-
-@pytest.mark.usefixtures("tidy")
-def test_a_second_station_on_one_folder_is_refused_and_the_first_goes_on(tmp_path, redis_server):
-    with Station(tmp_path, redis_server, "none") as first:
-        with pytest.raises(LogLockedError, match=r"events\.duckdb"):
-            Station(tmp_path, redis_server, "none").start()
-        assert first.phase == "ready" and first.log.last_seq == 0
+# -- nothing to show, and settings ------------------------------------------------------------------
 
 
 def test_a_field_of_nothing_is_refused_with_what_to_do(redis_server):
