@@ -18,11 +18,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pyarrow as pa
 
+from engine.events.schema import event_table
 from engine.run_grids import RunGrids
 from engine.run_index import FoundArtifacts, joined, ledger_rows
-from engine.runs.events import Sink, Teller
+from engine.runs.events import Sink, Teller, event_kind
 from engine.runs.hunt import Hunt
 from engine.runs.hunt_settings import HuntStatus
 from engine.runs.hunt_status import hunt_status
@@ -71,7 +73,7 @@ class HuntDesk:
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     desk = HuntDesk(folder)
     ...     desk.table().num_rows
-    ...     desk.close()
+    ...     desk.stop()
     0
     """
 
@@ -232,7 +234,7 @@ class HuntDesk:
         since = self._checking.get(run_id)
         return None if since is None else time.monotonic() - since
 
-    def close(self) -> None:
+    def stop(self) -> None:
         """Cancel the hunt, stop watching and let go of the ledger."""
         self._stopping.set()
         self._changed.set()
@@ -346,3 +348,16 @@ def _tells(change: ArtifactChange, state: str) -> bool:
     if change.change == "removed":
         return state in ("done", "unreadable")
     return state in ("missing", "unreadable") or (state == "done" and change.status != "ok")
+
+
+def hunts_of(station: Any) -> HuntDesk:
+    """The desk of a station: its folder below the station's data, its events into the station's log."""
+    kept = str(station.settings.data_dir) != ":memory:"
+    publish = station.publish
+
+    def tell(event: dict[str, Any]) -> None:
+        kind, entity = event_kind(event["kind"]), str(event["entity"])
+        payload = orjson.dumps(event["payload"]).decode()
+        publish(event_table([event["time"]], kind, [entity], "runs", payload=[payload]))
+
+    return HuntDesk(station.settings.data_dir / "runs" if kept else None, tell)

@@ -13,12 +13,12 @@ import os
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-import orjson
 import pandas as pd
 import pyarrow as pa
 import xarray as xr
@@ -31,7 +31,7 @@ from engine.events.embedded import EmbeddedRedis
 from engine.events.follower import Follower
 from engine.events.log import EventLog
 from engine.events.queue import BoundedQueue
-from engine.events.schema import DRILL_ENDED, FIX, event_table
+from engine.events.schema import DRILL_ENDED, FIX
 from engine.feeds import Feed, open_feed, remember
 from engine.frames.board import FrameBoard
 from engine.frames.field_frame import FieldFrame, carried, compute_field_frame
@@ -49,7 +49,6 @@ from engine.rf.field import power_field
 from engine.rf.forecast import WINDOW_FIXES
 from engine.rf.grid import Grid
 from engine.rf.tracks import HISTORY_S, TrackFold, Tracks
-from engine.runs.events import event_kind
 from engine.upload import Progress, UploadResult, ingest_file
 from engine.warm import warm_kernels
 
@@ -59,6 +58,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 P = TypeVar("P")
+D = TypeVar("D")
 
 PULSE_S = 1.0
 """Health is told at least this often, s."""
@@ -130,8 +130,7 @@ class Station:
         self._pulse: threading.Thread | None = None
         self._writer: LogWriter | None = None
         self._opened: list[tuple[Any, str]] = []
-        self._hunts: HuntDesk | None = None
-        self._graphs: GraphDesk | None = None
+        self._desks: dict[Callable[[Any], Any], Any] = {}
 
     # -- life -----------------------------------------------------------------------------------
 
@@ -305,33 +304,33 @@ class Station:
         """Events of one entity in (start_s, end_s], in log order."""
         return self.log.between(_utc(start_s), _utc(end_s), entities=[entity])
 
+    def desk(self, kind: Callable[[Any], D]) -> D:
+        """A part that only some pages need: made from the station when first asked for, stopped with it.
+
+        Parameters
+        ----------
+        kind : callable (station) -> part with ``stop()``
+            Most often its class. It should hold the station weakly: it is the station that holds the part.
+        """
+        with self._opening:
+            if kind not in self._desks:
+                self._desks[kind] = self._open(kind(self), "stop")
+            part: D = self._desks[kind]
+            return part
+
     @property
     def graphs(self) -> GraphDesk:
-        """Layout and frames of the graph; opened when first asked for, closed with the station."""
-        with self._opening:
-            if self._graphs is None:
-                self._graphs = self._open(GraphDesk(self), "stop")
-            return self._graphs
+        """Layout and frames of the graph."""
+        return self.desk(GraphDesk)
 
     @property
     def hunts(self) -> HuntDesk:
-        """Hunts and runs in ``DATA_DIR/runs``; opened when first asked for, closed with the station."""
-        with self._opening:
-            if self._hunts is None:
-                from engine.hunts import HuntDesk
+        """Hunts and runs in ``DATA_DIR/runs``."""
+        from engine.hunts import hunts_of
 
-                kept = str(self.settings.data_dir) != ":memory:"
-                self._hunts = self._open(
-                    HuntDesk(self.settings.data_dir / "runs" if kept else None, self._tell_of_run), "close"
-                )
-            return self._hunts
+        return self.desk(hunts_of)
 
     # -- inside ---------------------------------------------------------------------------------
-
-    def _tell_of_run(self, event: dict[str, Any]) -> None:
-        payload = orjson.dumps(event["payload"]).decode()
-        kind, entity = event_kind(event["kind"]), str(event["entity"])
-        self.publish(event_table([event["time"]], kind, [entity], "runs", payload=[payload]))
 
     def _open_log(self) -> EventLog:
         if str(self.settings.data_dir) == ":memory:":

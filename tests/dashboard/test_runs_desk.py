@@ -31,7 +31,7 @@ def desk(tmp_path_factory):
     until(lambda: (s := desk.status()) is not None and s.state == "finished", "the hunt to end")
     until(lambda: desk.table().num_rows == 6 and set(desk.table()["state"].to_pylist()) == {"done"}, "all rows")
     yield desk
-    desk.close()
+    desk.stop()
 
 
 def state_of(desk, run):
@@ -108,7 +108,7 @@ def test_another_process_can_look_on_but_not_hunt(desk, tmp_path):
         "import sys; from engine.hunts import HuntDesk\n"
         "desk = HuntDesk(sys.argv[1])\nprint(desk.table().num_rows, desk.writable)\n"
         "try:\n    desk.start(budget=1)\nexcept RuntimeError as error:\n    print(error)\n"
-        "desk.close()\n"
+        "desk.stop()\n"
     )
     said = subprocess.run([sys.executable, "-c", code, str(desk.folder)], capture_output=True, text=True, timeout=120)
     assert said.stdout.startswith("6 False") and "another process hunts" in said.stdout, said.stderr
