@@ -213,8 +213,8 @@ class Overviews:
                 (part_folder / "about.json").write_text(json.dumps(overview.about))
                 shutil.rmtree(overview.folder, ignore_errors=True)
                 part_folder.rename(overview.folder)
-                overview.progress, overview.state = 1.0, "ready"
                 self._make_room(overview.folder)
+                overview.progress, overview.state = 1.0, "ready"
             except (Hdf5Error, OSError, ValueError, MemoryError) as error:
                 overview.problem, overview.state = str(error), "failed"
             finally:
