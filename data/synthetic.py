@@ -79,9 +79,7 @@ def air_picture(
     ICAO Doc 8168, Procedures for Air Navigation Services, vol. I: turn rate and bank angle.
     """
     if n < 1 or not step_s > 0.0 or not duration_s > 0.0 or not radius_m >= 0.0:
-        raise ValueError(
-            f"n={n}, duration_s={duration_s}, step_s={step_s}, radius_m={radius_m}: all must be positive"
-        )
+        raise ValueError(f"n={n}, duration_s={duration_s}, step_s={step_s}, radius_m={radius_m}: all must be positive")
     if abs(centre[0]) > 85.0:
         raise ValueError(f"centre latitude {centre[0]} is within 5° of a pole; choose one from -85 to 85")
     rng = np.random.default_rng(seed)

@@ -48,9 +48,7 @@ class Polylines(NamedTuple):
         return np.split(self.lon, cuts), np.split(self.lat, cuts)
 
 
-def lines(
-    resolution: str = "50m", bounds: tuple[float, float, float, float] | None = None
-) -> dict[str, Polylines]:
+def lines(resolution: str = "50m", bounds: tuple[float, float, float, float] | None = None) -> dict[str, Polylines]:
     """Coastlines and country borders, whole or those that touch a window.
 
     Parameters
