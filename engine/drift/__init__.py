@@ -30,6 +30,7 @@ from engine.drift.kill_chain import KillChain, KillChainMonitor, kill_chain_slop
 from engine.drift.metric import ALERT_CLEARED, ALERT_RAISED, Hysteresis, Limit, Metric, Transition, alert_events
 from engine.drift.monitor import Monitor
 from engine.drift.phantom import Convergence, PhantomMonitor, convergences
+from engine.drift.quiet import silence_pressure, silence_pressure_predictive
 from engine.drift.review import review
 from engine.drift.stability import Stability, burst_size
 from engine.drift.timing import (
@@ -39,8 +40,6 @@ from engine.drift.timing import (
     propagation,
     rayleigh_p,
     rhythm,
-    silence_pressure,
-    silence_pressure_predictive,
 )
 from engine.drift.trend import MannKendall, Slope, mann_kendall, theil_sen
 from engine.drift.window import WindowedCounts

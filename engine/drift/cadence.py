@@ -1,12 +1,11 @@
 """Monitors of when clusters act: a beat that appears (C2), and a silence that is too long for chance (C1).
 
 Folds over event times alone; what the events are does not matter here. The numbers are those of
-`engine.drift.timing`.
+`engine.drift.timing` and `engine.silence`.
 """
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from typing import ClassVar
 
@@ -17,6 +16,7 @@ from engine.drift.batch import EventBatch
 from engine.drift.clusters import MAX_CLUSTERS, ClusterMonitor
 from engine.drift.metric import Limit, Transition
 from engine.drift.timing import Rhythm, rhythm
+from engine.silence import predictive_pressure
 
 WINDOW_S = 300.0
 TIMING_STEP_S = 15.0
@@ -197,10 +197,7 @@ class SilenceMonitor(_TimesMonitor):
         n = np.isfinite(times).sum(axis=1)
         held = np.flatnonzero(n >= 2)
         last, first = np.nanmax(times[held], axis=1), np.nanmin(times[held], axis=1)
-        with np.errstate(divide="ignore"):
-            pressure = (n[held] - 1) * np.log1p((at_s - last) / (last - first)) / math.log(10.0)
-        # All events at one instant have no rate.
-        pressure = np.where(last > first, pressure, 0.0) / _burstiness(times[held], n[held])
+        pressure = predictive_pressure(n[held] - 1, last - first, at_s - last) / _burstiness(times[held], n[held])
         found: list[Transition] = []
         for slot, value, count in zip(held.tolist(), pressure.tolist(), n[held].tolist(), strict=True):
             newest = float(self._heard_s[slot])
