@@ -23,6 +23,7 @@ from engine.ingest.network_replay import SILENCE_S, NetworkReplay, busiest_us
 from engine.ingest.pcap_replay import PcapReplay
 from engine.ingest.protocol import CaptureEngine
 from engine.ingest.rejects import Rejects
+from engine.ingest.rssi_events import MeasurementFile
 from engine.ingest.tracks_read import read_tracks
 from engine.ingest.tracks_replay import TrackReplay
 
@@ -136,6 +137,8 @@ def _position_path(settings: Settings, name: str) -> Path:
 
 
 def _file(path: Path, wish: str, settings: Settings, log: EventLog) -> Feed:
+    if file_kind(path) == "rssi":
+        return _once(path, log)  # a campaign is of its own time
     if file_kind(path) != "tracks":
         return Feed((_network_loop(path.stem, path, settings, log),), f"{path.name}, replayed as if now", False)
     events, rejects = read_tracks(path)
@@ -157,6 +160,8 @@ def _once(path: Path, log: EventLog) -> Feed:
         source = EveTail(path.stem, path, follow=False)
     elif kind == "pcap":
         source = PcapReplay(path.stem, path)
+    elif kind == "rssi":
+        source = MeasurementFile(path.stem, path)
     else:
         source = TrackReplay(path.stem, path, speed=float("inf"))
     return Feed((source,), f"{path.name}, at its own times", False)
@@ -179,6 +184,22 @@ def busiest_stretch(events: pa.Table, silence_s: float = SILENCE_S) -> tuple[str
 
 def _iso(time_us: int) -> str:
     return datetime.fromtimestamp(time_us * 1e-6, UTC).isoformat(timespec="seconds")
+
+
+def registered(name: str) -> Path:
+    """Path of a registered data set, fetched where it is not at hand.
+
+    Raises
+    ------
+    OSError
+        Where it is not to be had; the message says what to do.
+    """
+    from data.loader import DataUnavailable, locate
+
+    try:
+        return locate(name)
+    except DataUnavailable as missing:
+        raise FileNotFoundError(str(missing)) from missing
 
 
 def _located(name: str) -> Path | None:

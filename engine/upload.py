@@ -1,4 +1,4 @@
-"""A recording that someone hands over (tracks, EVE, a capture): read, and put through the ordinary queue.
+"""A recording that someone hands over (tracks, EVE, a capture, powers): read, and put through the ordinary queue.
 
 Every record is accounted for: taken over or refused by reason. It must not know pages; what it is given is a file
 or its bytes, and a name that is only ever shown.
@@ -24,6 +24,7 @@ from engine.ingest.gate import FixGate
 from engine.ingest.pcap_read import iter_pcap
 from engine.ingest.protocol import Sink
 from engine.ingest.rejects import Rejects, safe_repr
+from engine.ingest.rssi_events import iter_rssi
 from engine.ingest.tracks_read import iter_tracks
 
 MAX_BYTES = 256 << 20
@@ -48,7 +49,7 @@ class UploadResult:
     Attributes
     ----------
     name, kind : str
-        The source in the events, and whether it was tracks, EVE or a capture.
+        The source in the events, and whether it was tracks, EVE, a capture or measurements.
     records : int
         Records read (lines, fixes, packets).
     committed : int
@@ -87,7 +88,8 @@ def ingest_file(
     Parameters
     ----------
     file : path or bytes
-        Tracks, Suricata EVE, or a capture; plain, gzip or bzip2. Recognised by content.
+        Tracks, Suricata EVE, a capture, or measured powers (CSV, or a .zip in the POWDER layout); plain, gzip or
+        bzip2. Recognised by content.
     name : str
         What the file was called; becomes the name of the source, ``upload`` and its printable part.
     queue : Sink
@@ -174,6 +176,8 @@ def _tables(kind: FileKind, reader: BinaryIO, source: str, rejects: Rejects) -> 
         return iter_eve(reader, source=source, rejects=rejects)
     if kind == "pcap":
         return iter_pcap(reader, source=source, rejects=rejects)
+    if kind == "rssi":
+        return iter_rssi(reader, source=source, rejects=rejects)
     return iter_tracks(reader, source=source, rejects=rejects, gate=FixGate())
 
 

@@ -193,7 +193,7 @@ def accounting(name: str, result: UploadResult) -> dict[str, Any]:
     >>> accounting("a.json", UploadResult("upload a.json", "eve", 3, 2, 2, {"truncated": 1}))["rows"][:2]
     [['records read', 3, 'Lines, fixes or packets'], ['taken over', 2, 'Records that are in the events']]
     """
-    kinds = {"eve": "Suricata EVE", "pcap": "capture", "tracks": "tracks"}
+    kinds = {"eve": "Suricata EVE", "pcap": "capture", "tracks": "tracks", "rssi": "measured powers"}
     how = {"finished": "read to its end", "cancelled": "cancelled", "too_many": "cut off: too many events"}
     rows: list[list[Any]] = [
         ["records read", result.records, "Lines, fixes or packets"],

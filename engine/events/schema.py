@@ -42,6 +42,29 @@ Payload keys, all optional: ``speed_m_s``, ``track_deg``, ``vertical_rate_m_s``,
 replayed sample).
 """
 
+MEASUREMENT = "rf.measurement"
+"""Kind of an event that reports a received power; the position is that of the end that was carried about.
+
+Payload keys: ``campaign``, ``transmitter``, ``receiver``, ``rssi_db`` (dB on the receiver's own scale, or dBm),
+``fixed_lat``, ``fixed_lon`` (the end that stays in place, degrees), and optionally ``session`` (within one, gain
+and noise floor are constant) and ``freq_hz``.
+"""
+
+SENSOR = "tdoa.sensor"
+"""Kind of an event that says where a receiver with a common clock stands; its entity is the receiver's name.
+
+Payload keys, all optional: ``sensor_type``, ``synchronised`` (false for one whose clock is its own).
+"""
+
+ARRIVAL = "tdoa.arrival"
+"""Kind of an event that reports when one receiver heard a message; its entity is whoever sent the message.
+
+Time, and latitude, longitude and height where the message itself reports them, are the same in all arrivals of a
+message. Payload keys: ``message`` (its identity), ``sensor`` (entity of a `SENSOR`), ``toa_ns`` (time of arrival by
+the receivers' common clock, ns, below 2**53 in magnitude) and, optionally, ``rssi`` (as the receiver gives it) and
+``recorded_s`` (second of the recording, of a replayed sample).
+"""
+
 DRILL_ENDED = "drill.ended"
 """Kind of the event with which an exercise is over; entities that begin with its entity and ``/`` leave live state."""
 

@@ -13,6 +13,7 @@ from engine.ingest.pcap_read import iter_pcap, read_pcap
 from engine.ingest.pcap_replay import PcapReplay
 from engine.ingest.protocol import CaptureEngine, CaptureStats, Sink
 from engine.ingest.rejects import REASONS, Rejects
+from engine.ingest.rssi_events import MeasurementFile, iter_rssi, read_rssi
 from engine.ingest.rssi_read import read_campaign
 from engine.ingest.tracks_read import iter_tracks, read_tracks
 from engine.ingest.tracks_replay import TrackReplay
@@ -24,6 +25,7 @@ __all__ = [
     "EvePosition",
     "EveTail",
     "FixGate",
+    "MeasurementFile",
     "NetworkReplay",
     "PcapReplay",
     "Rejects",
@@ -33,9 +35,11 @@ __all__ = [
     "file_kind",
     "iter_eve",
     "iter_pcap",
+    "iter_rssi",
     "iter_tracks",
     "read_campaign",
     "read_eve",
     "read_pcap",
+    "read_rssi",
     "read_tracks",
 ]

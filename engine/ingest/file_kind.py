@@ -1,13 +1,14 @@
-"""What kind of recording a file is, by its content: tracks, Suricata EVE, or a capture."""
+"""What kind of recording a file is, by its content: tracks, Suricata EVE, a capture, or measured powers."""
 
 from __future__ import annotations
 
 from typing import Literal
 
+from engine.ingest.rssi_events import is_measurements
 from engine.ingest.tracks_bytes import SNIFF_BYTES, open_binary
 from engine.ingest.tracks_read import TrackFile
 
-FileKind = Literal["tracks", "eve", "pcap"]
+FileKind = Literal["tracks", "eve", "pcap", "rssi"]
 
 _CAPTURES = (
     b"\xa1\xb2\xc3\xd4", b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\x3c\x4d", b"\x4d\x3c\xb2\xa1", b"\x0a\x0d\x0d\x0a",
@@ -41,4 +42,6 @@ def file_kind(source_file: TrackFile) -> FileKind:
             return "tracks"
     if head[:4] in _CAPTURES:
         return "pcap"
+    if is_measurements(head):
+        return "rssi"
     return "eve" if b'"event_type"' in head else "tracks"

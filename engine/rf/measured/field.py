@@ -144,7 +144,8 @@ def measured_field(
     xarray.Dataset
         On ``(lat, lon)``, float32, dB on the receiver's own scale: `rssi_db` (expected report),
         `sigma_db` (standard deviation of a new report), `low_db` and `high_db` (90 % band),
-        `model_db` (expected report by the log-distance law alone), `residual_db` (kriged residual of
+        `model_db` (expected report by the log-distance law alone), `fitted_db` (expected report by the
+        fitted field, nothing kriged), `residual_db` (kriged residual of
         the signal around the fitted field, noise floor apart), `signal_db` (expected signal without
         noise floor), `signal_sigma_db`, and `nearest_m` (distance to the nearest record, m).
         Attributes say method and parameters.
@@ -165,6 +166,7 @@ def measured_field(
     distance = np.maximum(np.hypot(east - at[0], north - at[1]), MIN_DISTANCE_M)
     trend, kriged, variance = model.signal(number, chain, east, north, distance)
     told = model.reports(trend + kriged, variance, np.full(east.size, chain))
+    fitted = model.reports(trend, np.full(east.size, model.trend.variance_db2), np.full(east.size, chain))
     mine = model.records.receiver == number
     nearest = _nearest_m(model.records.east_m[mine], model.records.north_m[mine], east, north)
     fields = {
@@ -173,6 +175,7 @@ def measured_field(
         "low_db": (told[:, 2], "dB", "lower end of the 90 % band"),
         "high_db": (told[:, 3], "dB", "upper end of the 90 % band"),
         "model_db": (model.trend.law.power_db(receiver, distance), "dB", "log-distance law"),
+        "fitted_db": (fitted[:, 0], "dB", "expected report by the fitted field"),
         "residual_db": (kriged, "dB", "kriged residual of the signal around the fitted field"),
         "signal_db": (trend + kriged, "dB", "expected signal without noise floor"),
         "signal_sigma_db": (np.sqrt(variance), "dB", "standard deviation of the signal of a new record"),

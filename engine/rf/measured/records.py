@@ -76,7 +76,11 @@ class Records:
         return np.array([self.receivers.index(name) for name, _ in self.chains], dtype=np.int64)
 
     def subset(self, keep: NDArray[np.bool_]) -> Records:
-        """Some of the records; receivers and chains keep their numbers."""
+        """Those of the records that are kept; receivers and chains keep their numbers."""
+        return self.at(np.flatnonzero(keep))
+
+    def at(self, keep: NDArray[np.int64]) -> Records:
+        """Some of the records by number, also more than once; receivers and chains keep their numbers."""
         per_record = {
             name: getattr(self, name)[keep]
             for name in ("east_m", "north_m", "rssi_db", "heard", "distance_m", "receiver", "chain",
