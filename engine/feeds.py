@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from engine.config import Settings
 from engine.events.log import EventLog
+from engine.ingest.arrivals_replay import ArrivalReplay
 from engine.ingest.eve_tail import EvePosition, EveTail
 from engine.ingest.file_kind import file_kind
 from engine.ingest.network_replay import SILENCE_S, NetworkReplay, busiest_us
@@ -38,7 +39,10 @@ SAMPLE_WINDOW = ("2018-08-01T09:00:00Z", "2018-08-01T13:00:00Z")
 NETWORK_SAMPLE = "net/eve-2.json"
 """The network sample: what Suricata said of an infected machine and what it talked to."""
 
-WORDS = ("air", "network", "sample", "synthetic", "none")
+TDOA_SAMPLE = ("tdoa/sensors.csv", *(f"tdoa/set_{k}.csv" for k in range(1, 6)))
+"""The sample of arrival times: receivers, and five recordings of an hour that are laid over one another."""
+
+WORDS = ("air", "network", "tdoa", "sample", "synthetic", "none")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -58,8 +62,9 @@ class Feed:
 def open_feed(settings: Settings, log: EventLog) -> Feed:
     """The feed named by `settings.feed`: words and files, separated by commas.
 
-    ``sample`` is ``air,network``; ``synthetic`` an invented one of each. A file is played as if it happened now,
-    over and over; ``once:FILE`` takes it in at its own times, as fast as it goes; ``tail:FILE`` follows an EVE file.
+    ``sample`` is ``air,network,tdoa``; ``synthetic`` an invented one of the first two. A file is played as if it
+    happened now, over and over; ``once:FILE`` takes it in at its own times, as fast as it goes; ``tail:FILE`` follows
+    an EVE file.
 
     Raises
     ------
@@ -90,7 +95,12 @@ def _opened(wish: str, settings: Settings, log: EventLog) -> list[Feed]:
     if wish == "none":
         return []
     if wish == "sample":
-        return [_air(settings, log), _network(settings, log)]
+        return [_air(settings, log), _network(settings, log), *_tdoa(settings, log)]
+    if wish == "tdoa":
+        feeds = _tdoa(settings, log)
+        if not feeds:
+            raise FileNotFoundError("FEED is 'tdoa': its recordings are not to be had; the log says why")
+        return feeds
     if wish == "air":
         return [_air(settings, log)]
     if wish == "network":
@@ -228,6 +238,19 @@ def _network(settings: Settings, log: EventLog) -> Feed:
         return _synthetic_network(settings, log)
     source = _network_loop("suricata-2022", path, settings, log)
     return Feed((source,), "Recorded 2022-02-08 by Suricata (SuricataLog), replayed as if now", False)
+
+
+def _tdoa(settings: Settings, log: EventLog) -> list[Feed]:
+    """Arrival times at synchronised receivers; nothing where they are not to be had."""
+    paths = [_located(name) for name in TDOA_SAMPLE]
+    found = [path for path in paths if path is not None]
+    if len(found) < len(paths):
+        return []
+    source = ArrivalReplay(
+        "locards", found[0], found[1:], backfill_s=settings.backfill_s, since=log.last_time("locards")
+    )
+    label = "Arrival times recorded by OpenSky receivers (LocaRDS), five recordings at once, replayed as if now"
+    return [Feed((source,), label, False)]
 
 
 def _synthetic_air(settings: Settings, log: EventLog) -> Feed:
