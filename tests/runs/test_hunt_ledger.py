@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import random
-import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +12,7 @@ import pytest
 
 from engine.runs import Ledger, LedgerDamagedError, RunParams, canonical_json, open_ledger, run_id
 from engine.runs.ledger_copy import LedgerCopy
+from tests.runs.killing import killing
 
 
 def row(slot: int, hunt_id: str = "h") -> dict[str, Any]:
@@ -76,37 +74,32 @@ def test_the_same_run_is_computed_once(tmp_path: Path) -> None:
 
 
 WRITER = """
-import sys
 from engine.runs import Ledger
-sys.path.insert(0, sys.argv[2])
-from test_hunt_ledger import row, results
-with Ledger(sys.argv[1]) as ledger:
-    slot = ledger.counts()["all"]
-    while True:
-        ledger.enqueue([row(slot), row(slot + 1)])
-        ledger.finish("h", row(slot)["run_id"], results(slot))
-        print(slot, flush=True)
-        slot += 2
+from test_hunt_ledger import results, row
+
+def work():
+    with Ledger(sys.argv[1]) as ledger:
+        slot = ledger.counts()["all"]
+        while True:
+            ledger.enqueue([row(slot), row(slot + 1)])
+            ledger.finish("h", row(slot)["run_id"], results(slot))
+            say(slot)
+            slot += 2
 """
 
 
 def test_what_was_acknowledged_survives_kill_9_and_pairs_stay_pairs(tmp_path: Path) -> None:
-    chance, acknowledged = random.Random(1), set[int]()
-    for _ in range(3):
-        writer = subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path), str(Path(__file__).parent)],
-                                  stdout=subprocess.PIPE, text=True)  # fmt: skip
-        assert writer.stdout is not None
-        acknowledged.add(int(writer.stdout.readline()))
-        time.sleep(chance.uniform(0.0, 0.3))
-        writer.send_signal(signal.SIGKILL)
-        # One that was entered and not finished when the kill came stays as it is: nobody said that it was done.
-        acknowledged |= {int(line) for line in writer.communicate()[0].splitlines() if line.strip()}
-        with Ledger(tmp_path) as ledger:
-            rows = ledger.runs("slot").to_pylist()
-        assert [r["slot"] for r in rows] == list(range(len(rows)))
-        assert len(rows) % 2 == 0  # entered two at a time, or not at all
-        done = {r["slot"]: r["fitness"] for r in rows if r["state"] == "done"}
-        assert all(done[slot] == results(slot)["fitness"] for slot in acknowledged)
+    acknowledged = set[int]()
+    with killing(WRITER, str(tmp_path)) as kill:
+        for _ in range(4):
+            acknowledged |= {int(line) for line in kill.after(0.3)}
+            with Ledger(tmp_path) as ledger:
+                rows = ledger.runs("slot").to_pylist()
+            assert [r["slot"] for r in rows] == list(range(len(rows)))
+            assert len(rows) % 2 == 0  # entered two at a time, or not at all
+            # One that was entered and not finished when the kill came stays as it is: nobody said that it was done.
+            done = {r["slot"]: r["fitness"] for r in rows if r["state"] == "done"}
+            assert all(done[slot] == results(slot)["fitness"] for slot in acknowledged)
 
 
 def test_threads_read_while_one_writes_and_a_closed_ledger_lets_go(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 import json
 import math
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -26,6 +25,7 @@ from engine.runs import (
 )
 from engine.runs.artifact import ArtifactMissing, ArtifactUnreadable, artifact_name
 from engine.runs.validator import METRICS
+from tests.runs.killing import killing
 
 SMALL = {"N_grid": 16, "T_steps": 4}
 
@@ -97,26 +97,25 @@ def test_an_artifact_that_cannot_be_written_leaves_nothing_behind(run, tmp_path)
 
 
 WRITER = """
-import sys
 from engine.runs import simulate, write_artifact
+
 run = simulate({"N_grid": 256, "T_steps": 0, "history_every": 1})
-print("writing", flush=True)
-while True:
-    write_artifact(run, sys.argv[1])
+
+def work():
+    say("writing")
+    while True:
+        write_artifact(run, sys.argv[1])
 """
 
 
 def test_a_writer_that_is_killed_leaves_a_whole_artifact_or_none(tmp_path):
-    for pause in (0.0, 0.01, 0.03, 0.1):
-        writer = subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE, text=True)
-        with writer:
-            assert writer.stdout is not None and writer.stdout.readline() == "writing\n"
-            time.sleep(pause)
-            writer.send_signal(signal.SIGKILL)
-        found = list(tmp_path.glob("rho_history_*.h5"))
-        assert [validate(path, draws=1)["status"] for path in found] == ["ok"] * len(found)
-        # A hidden rest may be there; no pattern for artifacts finds it.
-        assert all(name.name.startswith(".") for name in tmp_path.iterdir() if name not in found)
+    with killing(WRITER, str(tmp_path)) as kill:
+        for most_s in (0.0, 0.01, 0.03, 0.1, 0.1):
+            kill.after(most_s)
+            found = list(tmp_path.glob("rho_history_*.h5"))
+            assert [validate(path, draws=1)["status"] for path in found] == ["ok"] * len(found)
+            # A hidden rest may be there; no pattern for artifacts finds it.
+            assert all(name.name.startswith(".") for name in tmp_path.iterdir() if name not in found)
 
 
 def test_a_reader_does_not_hinder_a_writer(run, path):
