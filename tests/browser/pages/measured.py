@@ -1,0 +1,36 @@
+"""Serves the view of measured fields alone in the shell: ``python measured.py``, with PORT and DATA_DIR."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[3]))
+
+
+def main() -> None:
+    """The dashboard as its own main serves it, with this page beside the others."""
+    from dashboard import __main__ as dashboard
+
+    usual = dashboard.arguments
+    dashboard.arguments = lambda settings: [*(a := usual(settings))[:2], __file__, *a[2:]]
+    dashboard.main()
+
+
+def page() -> None:
+    """One session's view."""
+    from dashboard import exports_measured
+    from dashboard import page as pages
+    from dashboard.components.measured_state import MeasuredState
+    from dashboard.components.measured_view import MeasuredView
+
+    pages.PAGES = (*[p for p in pages.PAGES if p[1] != "measured"], ("Measured", "measured"))
+    view = pages.open_view(MeasuredView, MeasuredState())
+    parts = {"controls": view.controls, "picture": view.body, "inspector": view.inspector, "strip": view.strip}
+    pages.shell("measured", parts, take=exports_measured.TAKE, named=False).servable(title="Measured")
+
+
+if __name__ == "__main__":
+    main()
+else:
+    page()
