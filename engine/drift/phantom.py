@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from scipy.stats import binom
+from scipy.special import bdtrc
 
 from engine.drift.batch import EventBatch
 from engine.drift.clusters import ClusterMonitor
@@ -112,11 +112,12 @@ def convergences(
         return []
     chance = _chance(poles, a, b, spots[0], radius_km)
     found: list[Convergence] = []
-    for spot in spots:
-        one = _at(spot, poles, a, b, code, radius_km, chance)
-        if one is None or one[1] < min_clusters:
+    for point, near in _settled(spots, poles, a, b, radius_km):
+        counts = {int(c): int(k) for c, k in zip(*np.unique(code[near], return_counts=True), strict=True)}
+        if len(counts) < min_clusters:
             continue
-        point, _, surprise, counts, spread = one
+        surprise = _surprise(counts, code, chance)
+        spread = float(np.sqrt(np.mean((poles[near] @ point) ** 2)) * EARTH_RADIUS_KM)
         lat, lon = lat_lon(point[None, :])
         who = sorted(((str(names[c]), int(k)) for c, k in counts.items()), key=lambda pair: (-pair[1], pair[0]))
         found.append(Convergence(float(lat[0]), float(lon[0]), surprise, tuple(who), len(poles), spread))
@@ -142,10 +143,10 @@ def _different(poles: np.ndarray, cluster: np.ndarray, angle: float) -> np.ndarr
 
 def _within(points: np.ndarray, a: np.ndarray, b: np.ndarray, end_km: float) -> np.ndarray:
     """Whether each point lies between the ends of each path, and away from both: (points, paths)."""
-    whole = distance_km(a, b)
-    from_a = distance_km(points[:, None, :], a[None, :, :])
-    from_b = distance_km(points[:, None, :], b[None, :, :])
-    return (from_a > end_km) & (from_b > end_km) & (from_a < whole) & (from_b < whole)
+    # By cosines: near is great, far is small.
+    whole, end = (a * b).sum(axis=1), math.cos(end_km / EARTH_RADIUS_KM)
+    to_a, to_b = points @ a.T, points @ b.T
+    return (to_a < end) & (to_b < end) & (to_a > whole) & (to_b > whole)
 
 
 def _crossings(poles: np.ndarray, a: np.ndarray, b: np.ndarray, code: np.ndarray, radius_km: float) -> np.ndarray:
@@ -159,10 +160,10 @@ def _crossings(poles: np.ndarray, a: np.ndarray, b: np.ndarray, code: np.ndarray
     i, j, point = i[told], j[told], cross[told] / length[told, None]
     middle = a[i] + b[i]
     point = point * np.where((point * middle).sum(axis=1) < 0.0, -1.0, 1.0)[:, None]
-    inside = np.ones(len(point), bool)
+    inside, whole, end = np.ones(len(point), bool), (a * b).sum(axis=1), math.cos(2.0 * radius_km / EARTH_RADIUS_KM)
     for row in (i, j):
-        whole, from_a, from_b = distance_km(a[row], b[row]), distance_km(point, a[row]), distance_km(point, b[row])
-        inside &= (from_a > 2.0 * radius_km) & (from_b > 2.0 * radius_km) & (from_a < whole) & (from_b < whole)
+        to_a, to_b = ((point * ends[row]).sum(axis=1) for ends in (a, b))
+        inside &= (to_a < end) & (to_b < end) & (to_a > whole[row]) & (to_b > whole[row])
     point = point[inside]
     if not len(point):
         return point
@@ -198,30 +199,31 @@ def _chance(poles: np.ndarray, a: np.ndarray, b: np.ndarray, spot: np.ndarray, r
     return float((near.sum() + 1.0) / (near.size + 1.0))
 
 
-def _at(
-    spot: np.ndarray, poles: np.ndarray, a: np.ndarray, b: np.ndarray, code: np.ndarray, radius_km: float, chance: float
-) -> tuple[np.ndarray, int, float, dict[int, int], float] | None:
-    """The place near a spot that is nearest to the paths there: point, clusters, surprise, paths of each, spread."""
-    point, near = spot, np.empty(0, np.int64)
+def _settled(
+    spots: np.ndarray, poles: np.ndarray, a: np.ndarray, b: np.ndarray, radius_km: float
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The place near each spot that is nearest to the paths there, and the rows of these; lone spots are left out."""
+    points, near = spots, np.empty((len(spots), 0), bool)
     for _ in range(4):
-        off = np.abs(poles @ point) * EARTH_RADIUS_KM
-        near = np.flatnonzero((off < radius_km) & _within(point[None, :], a, b, 2.0 * radius_km)[0])
-        if len(near) < 2:
-            return None
-        weight = (1.0 - (off[near] / radius_km) ** 2) ** 2  # Tukey's: a path that passes far off pulls little
-        moment = (poles[near] * weight[:, None]).T @ poles[near]
-        moved = np.linalg.eigh(moment)[1][:, 0]
-        point = moved if moved @ point > 0.0 else -moved
-    counts = {int(c): int(k) for c, k in zip(*np.unique(code[near], return_counts=True), strict=True)}
-    total = {int(c): int(k) for c, k in zip(*np.unique(code, return_counts=True), strict=True)}
+        off = np.abs(points @ poles.T) * (EARTH_RADIUS_KM / radius_km)
+        near = (off < 1.0) & _within(points, a, b, 2.0 * radius_km)
+        crowded = near.sum(axis=1) >= 2
+        points, near, off = points[crowded], near[crowded], off[crowded]
+        weight = np.where(near, (1.0 - off**2) ** 2, 0.0)  # Tukey's: a path that passes far off pulls little
+        moments = np.einsum("kn,ni,nj->kij", weight, poles, poles)
+        moved = np.linalg.eigh(moments)[1][:, :, 0]
+        points = np.where((moved * points).sum(axis=1) > 0.0, 1.0, -1.0)[:, None] * moved
+    return [(point, np.flatnonzero(row)) for point, row in zip(points, near, strict=True)]
+
+
+def _surprise(counts: dict[int, int], code: np.ndarray, chance: float) -> float:
+    """−log10 of the expected number of places with so many paths, by cluster, where each passes with `chance`."""
     hits = sum(min(k, MOST_OF_ONE) for k in counts.values())
-    trials = sum(total.values())
+    trials = len(code)
     # Two of the paths make the place; the others pass it by chance. Pairs of paths are the places looked at.
     places = max(trials * (trials - 1) / 2.0 * chance, 1.0)
-    p = float(binom.sf(hits - 3, max(trials - 2, 1), chance))
-    surprise = min(max(-math.log10(max(p * places, 1e-300)), 0.0), 300.0)
-    spread = float(np.sqrt(np.mean((poles[near] @ point) ** 2)) * EARTH_RADIUS_KM)
-    return point, len(counts), surprise, counts, spread
+    p = float(bdtrc(hits - 3, max(trials - 2, 1), chance)) if hits > 2 else 1.0
+    return min(max(-math.log10(max(p * places, 1e-300)), 0.0), 300.0)
 
 
 class PhantomMonitor(ClusterMonitor):

@@ -33,6 +33,9 @@ OSCILLATION_S = 60.0
 ENTROPY_SIGMA = 4.0
 """A change of entropy counts where it is as many standard errors."""
 
+CHANCE = 2.0
+"""Surprise, −log10, that an oscillation must have; set from the simulated false-alarm rate."""
+
 MAX_TARGETS = 20_000
 DEPTH = 16  # mutations remembered of one target; a burst of more counts as this many
 
@@ -87,10 +90,10 @@ def burst_size(times_s: ArrayLike, within_s: float = OSCILLATION_S) -> int:
 class Stability(LevelMonitor):
     """Seven numbers over the last ten minutes, looked at once a minute of event time.
 
-    - ``oscillation``: greatest number of mutations of one target within 60 s. Asked-for threshold 3; it holds
-      where no target is changed more than about once in ten minutes, else it is raised all the time.
+    - ``oscillation``: greatest number of mutations of one target within 60 s. Asked-for threshold 3, and more than
+      chance allows at the load of the other targets and of its own other minutes.
     - ``burst_surprise``: −log10 of the probability that, at the rates of the window, any target has as many
-      mutations within 60 s as the most surprising one: the same question for any load.
+      mutations within 60 s as the most surprising one: the same question without a fixed number.
     - ``reversals``: greatest number of turns between strengthening and lessening of one target within 60 s;
       a busy target has none, a fluttering one has many.
     - ``entropy_step``: |entropy of targets in the newer half − that of the older half| of the window, bits
@@ -122,7 +125,7 @@ class Stability(LevelMonitor):
     default_limits: ClassVar[Mapping[str, Limit]] = {
         "oscillation": Limit(3.0, 3.0, ">=", min_n=1, raise_after=1),
         "burst_surprise": Limit(4.0, 2.0, min_n=1, raise_after=1),
-        "reversals": Limit(6.0, 4.0, ">=", min_n=1, raise_after=1),
+        "reversals": Limit(7.0, 5.0, ">=", min_n=1, raise_after=1),
         "entropy_step": Limit(0.2, 0.15, min_n=100, raise_after=1),
         "weight_variance": Limit(0.15, 0.12, min_n=20),
         "decay_volatility": Limit(0.5, 0.4, min_n=5),
@@ -215,9 +218,11 @@ class Stability(LevelMonitor):
         variance = float(weight[told].var()) if told.any() else 0.0
         deviation = (weight[told] - weight[told].mean()) ** 2 if told.any() else np.empty(0)
         spread = top_shares([name for name, t in zip(known, told, strict=True) if t], deviation)
+        burst = np.maximum(self._burst, self._before[0])[slots].astype(np.float64)
+        held = counts[[name in self._slots for name in targets]]
         return {
-            "oscillation": self._greatest(np.maximum(self._burst, self._before[0]), known, slots, n),
-            "burst_surprise": self._surprise(known, slots, counts[[name in self._slots for name in targets]], n),
+            "oscillation": _oscillation(known, burst, held, n),
+            "burst_surprise": _burst(known, burst, held, n),
             "reversals": self._greatest(np.maximum(self._flips, self._before[1]), known, slots, n),
             "entropy_step": self._entropy_step(n),
             "weight_variance": Reading(variance, int(told.sum()), None, spread),
@@ -229,18 +234,6 @@ class Stability(LevelMonitor):
     def _greatest(of: np.ndarray, names: list[str], slots: np.ndarray, n: int) -> Reading:
         values = of[slots].astype(np.float64)
         return Reading(float(values.max(initial=0.0)), n, None, top_shares(names, values))
-
-    def _surprise(self, names: list[str], slots: np.ndarray, counts: np.ndarray, n: int) -> Reading:
-        """The bound for a scan of Poisson events: (W/w)·m·P(N ≥ m) for each target, times the targets."""
-        burst = np.maximum(self._burst, self._before[0])[slots].astype(np.float64)
-        if not len(burst):
-            return Reading(0.0, n)
-        # The rate from what lies outside the burst, but no less than that of the average target.
-        outside = np.maximum(counts - burst + 1.0, 0.0) / (WINDOW_S - OSCILLATION_S)
-        rate = np.maximum(outside, n / len(names) / WINDOW_S) * OSCILLATION_S
-        log_p = np.log10(np.maximum(poisson.sf(burst - 1.0, rate) * burst * WINDOW_S / OSCILLATION_S, 1e-300))
-        surprise = np.where(burst > 0.0, np.maximum(-log_p - np.log10(len(names)), 0.0), 0.0)
-        return Reading(float(surprise.max()), n, None, top_shares(names, surprise))
 
     def _entropy_step(self, n: int) -> Reading:
         half = self._targets.buckets // 2
@@ -297,6 +290,31 @@ class Stability(LevelMonitor):
         self._before = np.zeros((2, size), np.int64)
         for (old, _), (new, _) in zip(held, self._states(), strict=False):
             new[: len(old)] = old
+
+
+def _surprises(burst: np.ndarray, counts: np.ndarray, usual: np.ndarray) -> np.ndarray:
+    """−log10 of the bound for a scan of Poisson events, (W/w)·m·P(N ≥ m), for each target, times the targets.
+
+    The rate is that outside the burst, but no less than what is `usual`, in events a second.
+    """
+    # One more than was seen: a rate from few events is uncertain.
+    outside = np.maximum(counts - burst + 1.0, 0.0) / (WINDOW_S - OSCILLATION_S)
+    rate = np.maximum(outside, usual) * OSCILLATION_S
+    log_p = np.log10(np.maximum(poisson.sf(burst - 1.0, rate) * burst * WINDOW_S / OSCILLATION_S, 1e-300))
+    return np.where(burst > 0.0, np.maximum(-log_p - np.log10(max(len(burst), 1)), 0.0), 0.0)
+
+
+def _burst(names: list[str], burst: np.ndarray, counts: np.ndarray, n: int) -> Reading:
+    """The most surprising burst; usual is the average target."""
+    surprise = _surprises(burst, counts, np.full(len(burst), n / max(len(names), 1) / WINDOW_S))
+    return Reading(float(surprise.max(initial=0.0)), n, None, top_shares(names, surprise))
+
+
+def _oscillation(names: list[str], burst: np.ndarray, counts: np.ndarray, n: int) -> Reading:
+    """The greatest burst; tested is the greatest that surprises, where usual is the average of the other targets."""
+    others = (n - counts) / max(len(names) - 1, 1) / WINDOW_S
+    sure = burst[_surprises(burst, counts, others) > CHANCE]
+    return Reading(float(burst.max(initial=0.0)), n, float(sure.max(initial=0.0)), top_shares(names, burst))
 
 
 def _entropy_variance(counts: np.ndarray) -> float:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike
-from scipy.stats import norm
+from scipy.special import ndtr, ndtri
 
 MAX_POINTS = 2_000
 """All pairs of this many values are 2 million slopes, 16 MB; longer series are to be thinned first."""
@@ -101,12 +101,13 @@ def theil_sen(t: ArrayLike, y: ArrayLike, confidence: float = 0.95) -> Slope:
     n = len(times)
     # Sen's equation 2.6: the variance of S, lessened by ties, tells which order statistics bound the interval.
     sigma = math.sqrt(max(_var_s(times, values), 0.0))
-    reach = float(norm.ppf(0.5 + 0.5 * confidence)) * sigma
+    reach = float(ndtri(0.5 + 0.5 * confidence)) * sigma
     upper = min(round((len(slopes) + reach) / 2.0), len(slopes) - 1)
     lower = max(round((len(slopes) - reach) / 2.0) - 1, 0)
     if n < 3:  # a single pair knows no spread
         return Slope(float(slopes[0]), -math.inf, math.inf)
-    return Slope(float(np.median(slopes)), float(slopes[lower]), float(slopes[upper]))
+    middle = 0.5 * (slopes[(len(slopes) - 1) // 2] + slopes[len(slopes) // 2])
+    return Slope(float(middle), float(slopes[lower]), float(slopes[upper]))
 
 
 def mann_kendall(t: ArrayLike, y: ArrayLike) -> MannKendall:
@@ -146,9 +147,9 @@ def mann_kendall(t: ArrayLike, y: ArrayLike) -> MannKendall:
         return MannKendall(s, max(var_s, 0.0), 0.0, 1.0, 0.0)
     z = (s - math.copysign(1.0, s)) / math.sqrt(var_s) if s else 0.0
     pairs = n * (n - 1) / 2
-    untied = (pairs - _tied_pairs(times)) * (pairs - _tied_pairs(values))
+    untied = (pairs - _tie_sums(times)[0] / 2.0) * (pairs - _tie_sums(values)[0] / 2.0)
     tau = min(max(s / math.sqrt(untied), -1.0), 1.0)
-    return MannKendall(s, var_s, z, float(min(2.0 * norm.sf(abs(z)), 1.0)), tau)
+    return MannKendall(s, var_s, z, float(min(2.0 * ndtr(-abs(z)), 1.0)), tau)
 
 
 def _series(t: ArrayLike, y: ArrayLike, name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -162,14 +163,20 @@ def _series(t: ArrayLike, y: ArrayLike, name: str) -> tuple[np.ndarray, np.ndarr
     return times, values
 
 
-def _ties(values: np.ndarray) -> np.ndarray:
-    """Sizes of the groups of equal values, as floats so that their cubes do not overflow."""
-    return np.unique(values, return_counts=True)[1].astype(np.float64)
-
-
-def _tied_pairs(values: np.ndarray) -> float:
-    size = _ties(values)
-    return float((size * (size - 1.0)).sum() / 2.0)
+@njit(cache=True, nogil=True)
+def _tie_sums(values: np.ndarray) -> tuple[float, float, float]:
+    """Over the groups of u equal values the sums of u(u−1), u(u−1)(u−2) and u(u−1)(2u+5)."""
+    ordered = np.sort(values)
+    pairs = triples = third = 0.0
+    first = 0
+    for i in range(1, ordered.shape[0] + 1):
+        if i == ordered.shape[0] or ordered[i] != ordered[first]:
+            u = float(i - first)
+            pairs += u * (u - 1.0)
+            triples += u * (u - 1.0) * (u - 2.0)
+            third += u * (u - 1.0) * (2.0 * u + 5.0)
+            first = i
+    return pairs, triples, third
 
 
 def _var_s(t: np.ndarray, y: np.ndarray) -> float:
@@ -177,14 +184,9 @@ def _var_s(t: np.ndarray, y: np.ndarray) -> float:
     n = float(len(t))
     if n < 2:
         return 0.0
-    a, b = _ties(t), _ties(y)
-
-    def third(u: np.ndarray | float) -> np.ndarray | float:
-        return u * (u - 1.0) * (2.0 * u + 5.0)
-
-    var = (third(n) - np.sum(third(a)) - np.sum(third(b))) / 18.0
-    var += np.sum(a * (a - 1.0)) * np.sum(b * (b - 1.0)) / (2.0 * n * (n - 1.0))
+    (pairs_t, triples_t, third_t), (pairs_y, triples_y, third_y) = _tie_sums(t), _tie_sums(y)
+    var = (n * (n - 1.0) * (2.0 * n + 5.0) - third_t - third_y) / 18.0
+    var += pairs_t * pairs_y / (2.0 * n * (n - 1.0))
     if n > 2:
-        triples = np.sum(a * (a - 1.0) * (a - 2.0)) * np.sum(b * (b - 1.0) * (b - 2.0))
-        var += triples / (9.0 * n * (n - 1.0) * (n - 2.0))
+        var += triples_t * triples_y / (9.0 * n * (n - 1.0) * (n - 2.0))
     return float(var)

@@ -7,10 +7,9 @@ docs/engine-drift.md, ``--write`` puts them there. Everything is seeded. Some mi
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -24,158 +23,24 @@ from engine.drift import (
     PageHinkley,
     SilenceMonitor,
     Stability,
-    TimingMonitor,
     Transition,
 )
-from engine.events import event_table
+from tests.benchmarks.streams import (
+    HOUR_S,
+    T0_S,
+    Events,
+    climb,
+    clusters,
+    events,
+    flows,
+    graph,
+    poisson,
+    stages,
+    table,
+    zipf,
+)
 
 DOC = Path(__file__).parents[2] / "docs" / "engine-drift.md"
-HOUR_S = 3600.0
-T0_S = 1.7e9 - 1.7e9 % HOUR_S
-
-
-class Events(NamedTuple):
-    """Columns of simulated events: time, s, kind, entity, payload."""
-
-    time_s: np.ndarray
-    kind: np.ndarray
-    entity: np.ndarray
-    payload: np.ndarray
-
-
-def poisson(rng: np.random.Generator, per_hour: float, hours: float, start_s: float = T0_S) -> np.ndarray:
-    """Times of a Poisson process, s."""
-    n = rng.poisson(per_hour * hours)
-    return start_s + np.sort(rng.uniform(0, hours * HOUR_S, n))
-
-
-def events(
-    times: np.ndarray, kind: str | np.ndarray, entity: str | np.ndarray, payload: str | np.ndarray | None = None
-) -> Events:
-    """Columns where single values stand for all rows."""
-    n = len(times)
-
-    def column(value: str | np.ndarray | None) -> np.ndarray:
-        if isinstance(value, np.ndarray):
-            return value.astype(object)
-        out = np.empty(n, dtype=object)
-        out[:] = value
-        return out
-
-    return Events(times, column(kind), column(entity), column(payload))
-
-
-def table(parts: Iterable[Events]) -> pa.Table:
-    """One event batch of several kinds, in the order of time."""
-    time_s, kind, entity, payload = (np.concatenate(column) for column in zip(*parts, strict=True))
-    order = np.argsort(time_s, kind="stable")
-    return event_table(
-        np.round(time_s[order] * 1e6).astype(np.int64), kind[order].tolist(), entity[order].tolist(), "simulated",
-        payload=payload[order].tolist(),
-    )  # fmt: skip
-
-
-def names(prefix: str, numbers: np.ndarray) -> np.ndarray:
-    """Names such as e7."""
-    return np.array([f"{prefix}{i}" for i in range(int(numbers.max(initial=0)) + 1)], dtype=object)[numbers]
-
-
-def zipf(k: int, exponent: float) -> np.ndarray:
-    """Shares that fall with the rank."""
-    share = 1.0 / np.arange(1, k + 1) ** exponent
-    return share / share.sum()
-
-
-# --- what the monitors are given
-
-
-def mutations(
-    rng: np.random.Generator, hours: float, shares: np.ndarray, per_min: float = 20.0, start_s: float = T0_S,
-    pruned: float = 0.2, weight_sd: float = 0.2,
-) -> Events:  # fmt: skip
-    """Reinforcements and prunes of targets drawn by their shares, weights about 0.5."""
-    times = poisson(rng, 60.0 * per_min, hours, start_s)
-    target = rng.choice(len(shares), len(times), p=shares)
-    kind = np.where(rng.uniform(size=len(times)) < pruned, "edge.pruned", "edge.reinforced")
-    weight = np.clip(rng.normal(0.5, weight_sd, len(times)), 0, 2)
-    payload = np.array([f'{{"delta": 1.0, "weight": {w:.4f}}}' for w in weight], dtype=object)
-    return events(times, kind, names("e", target), payload)
-
-
-def tools(rng: np.random.Generator, hours: float, shares: np.ndarray, start_s: float = T0_S) -> Events:
-    """Two tool calls a minute."""
-    times = poisson(rng, 120.0, hours, start_s)
-    tool = names("t", rng.choice(len(shares), len(times), p=shares))
-    return events(times, "tool.called", "executor", np.array([f'{{"tool": "{t}"}}' for t in tool], dtype=object))
-
-
-def decisions(rng: np.random.Generator, hours: float, abstaining: float, start_s: float = T0_S) -> Events:
-    """Two decisions a minute."""
-    times = poisson(rng, 120.0, hours, start_s)
-    kind = np.where(rng.uniform(size=len(times)) < abstaining, "decision.abstained", "decision.proposed")
-    return events(times, kind, "analyst")
-
-
-def rates(rng: np.random.Generator, hours: float, spread: float, start_s: float = T0_S) -> Events:
-    """A decay rate set once a minute, log-normal."""
-    times = poisson(rng, 60.0, hours, start_s)
-    value = 1e-3 * np.exp(spread * rng.standard_normal(len(times)))
-    return events(times, "decay.set", "graph", np.array([f'{{"lambda_per_s": {v:.3e}}}' for v in value], dtype=object))
-
-
-def graph(rng: np.random.Generator, hours: float, start_s: float = T0_S, **changed: object) -> list[Events]:
-    """All that the gate and stability look at, stationary but for what is `changed`."""
-    share = changed.get("shares", zipf(50, 0.5))
-    assert isinstance(share, np.ndarray)
-    extra = {key: changed[key] for key in ("per_min", "pruned", "weight_sd") if key in changed}
-    more = []
-    if "flutter_s" in changed:
-        times = start_s + np.arange(0.0, hours * HOUR_S, float(changed["flutter_s"]))  # type: ignore[arg-type]
-        more.append(events(times, np.resize(["edge.added", "edge.pruned"], len(times)), "e49"))
-    return [
-        *more,
-        mutations(rng, hours, share, start_s=start_s, **extra),  # type: ignore[arg-type]
-        tools(rng, hours, np.asarray(changed.get("tools", [0.4, 0.3, 0.2, 0.1])), start_s),
-        decisions(rng, hours, float(changed.get("abstaining", 0.2)), start_s),  # type: ignore[arg-type]
-        rates(rng, hours, float(changed.get("rate_spread", 0.1)), start_s),  # type: ignore[arg-type]
-    ]
-
-
-def clusters(
-    rng: np.random.Generator, hours: float, per_hour: float, n: int, payload: Callable[[np.ndarray], np.ndarray] | None,
-    start_s: float = T0_S,
-) -> list[Events]:  # fmt: skip
-    """n clusters with Poisson events; `payload` gives theirs from the times."""
-    out = []
-    for i in range(n):
-        times = poisson(rng, per_hour, hours, start_s)
-        out.append(events(times, "net.flow", f"c{i}", payload(times) if payload else None))
-    return out
-
-
-def flows(rng: np.random.Generator, port_shares: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """Payloads with ports drawn by their shares, and a protocol and a peer."""
-
-    def payload(times: np.ndarray) -> np.ndarray:
-        port = rng.choice(len(port_shares), len(times), p=port_shares)
-        proto, peer = rng.choice(["TCP", "UDP"], len(times), p=[0.8, 0.2]), rng.choice(12, len(times), p=zipf(12, 1.0))
-        rows = zip(port, proto, peer, strict=True)
-        return np.array([f'{{"dest_port": {a}, "proto": "{b}", "peer": "h{c}"}}' for a, b, c in rows], dtype=object)
-
-    return payload
-
-
-def stages(times: np.ndarray, rng: np.random.Generator, sticky: float) -> np.ndarray:
-    """Stage scores 1 … 4 that stay as they are from one event to the next with probability `sticky`."""
-    fresh = rng.integers(1, 5, len(times))
-    stay = rng.uniform(size=len(times)) < sticky
-    if len(stay):
-        stay[0] = False
-    last = np.maximum.accumulate(np.where(stay, 0, np.arange(len(times))))
-    return np.array([f'{{"stage": {s}}}' for s in fresh[last]], dtype=object)
-
-
-# --- what is counted
 
 
 def raised(found: list[Transition], name: str | None = None) -> list[Transition]:
@@ -288,16 +153,6 @@ def load_rows(hours: float) -> list[Row]:
     return rows  # type: ignore[return-value]
 
 
-def climb(rng: np.random.Generator) -> Callable[[np.ndarray], np.ndarray]:
-    """Payloads of a stage that rises from 2.5 by 7 per hour from the first event on, with noise of 1."""
-
-    def payload(times: np.ndarray) -> np.ndarray:
-        stage = 2.5 + 7.0 * (times - times[0]) / HOUR_S + rng.standard_normal(len(times))
-        return np.array([f'{{"stage": {s:.2f}}}' for s in np.clip(stage, 1, 7)], dtype=object)
-
-    return payload
-
-
 def cluster_rows(hours: float, repeats: int) -> list[Row]:
     """Monitors of clusters; rates per cluster and hour."""
     rows, n = [], 10
@@ -344,11 +199,6 @@ def cluster_rows(hours: float, repeats: int) -> list[Row]:
             lambda r, sticky=sticky: before_and_after(r, 120.0, partial(stages, rng=r, sticky=sticky), climb(r)),  # type: ignore[misc]
         )  # fmt: skip
     quiet = clusters(rng, hours, 360.0, n, None)
-    beat = events(change_s + 10.0 * np.arange(360), "emitter.pulse", "c0")
-    row(
-        TimingMonitor, "timing", "> 0.5 and p < 1e-5", quiet, "a beat of 10 s ± 1 s in place of chance",
-        lambda r: [*clusters(r, 2.0, 360.0, 1, None), beat._replace(time_s=beat.time_s + r.normal(0, 1.0, 360))],
-    )  # fmt: skip
     row(
         SilenceMonitor, "silence, 360 events an hour", "> 6", quiet, "silence",
         lambda r: [*clusters(r, 2.0, 360.0, 1, None), *clusters(r, 4.0, 60.0, 2, None)[1:]],

@@ -324,13 +324,24 @@ def test_a_burst_is_the_most_events_in_any_minute(times: list[float]) -> None:
 
 def test_three_mutations_of_one_target_within_a_minute_oscillate() -> None:
     stability = Stability()
-    found = stability.update(stream("edge.reinforced", ["a", "b", "a", "c", "a", "d"], every_s=10.0))
+    found = stability.update(stream("edge.reinforced", ["a", "a", "a"], every_s=10.0))
     found += stability.advance(T0_S + 60)
     assert [(t.entity, t.metric.value) for t in found] == [("oscillation", 3.0)]
     assert found[0].metric.responsible[0][0] == "a"
     assert not stability.stable
     stability.advance(T0_S + 400)
     assert stability.unstable_for_s() in {0.0, 340.0}
+
+
+def test_three_mutations_within_a_minute_are_no_oscillation_where_all_targets_are_changed_as_often() -> None:
+    rng = np.random.default_rng(5)
+    targets = [f"e{i}" for i in rng.integers(0, 50, 20 * 30)]
+    stability = Stability()
+    found = stability.update(stream("edge.reinforced", targets, every_s=3.0))
+    assert stability.state()["oscillation"].value >= 3.0
+    assert not [t for t in found if t.entity == "oscillation"]
+    found = stability.update(stream("edge.reinforced", ["e7"] * 30, every_s=4.0, at=T0_S + 1_801))
+    assert [t.entity for t in found if t.raised and t.entity == "oscillation"] == ["oscillation"]
 
 
 def test_a_target_that_is_made_and_unmade_reverses_and_a_busy_one_does_not() -> None:
