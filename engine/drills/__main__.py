@@ -4,6 +4,7 @@ python -m engine.drills list
 python -m engine.drills run sync_burst --seed 7      # at the station behind REDIS_URL, else in a scratch runner
 python -m engine.drills cancel
 python -m engine.drills table                        # every drill at ten seeds upon real background
+python -m engine.drills weak                         # the same where less of each drill is heard
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ from engine.monitors import ALERTS_CHANNEL, MonitorRunner, decode_alert, standar
 
 BEFORE_S = 1_800.0
 """Background before a drill in the table, s."""
+
+SHARES = (1.0, 0.75, 0.5, 0.25)
+"""Shares of a drill's events that are heard, in the table of weak drills."""
 
 
 def make_runner() -> MonitorRunner:
@@ -72,6 +76,17 @@ def markdown(found: pd.DataFrame) -> str:
             f"{row.precision:.2f} | {row.median_s:.0f} ({row.longest_s:.0f}) | {row.other} | {row.left} |"
         )
     return "\n".join(lines).replace("nan (nan)", "–")
+
+
+def weak_table(seeds: int) -> str:
+    """Recall of the drills, and other alarms, by the share of their events that is heard, as Markdown."""
+    lines = ["| drill | " + " | ".join(f"{share:.0%} heard" for share in SHARES) + " | other alarms |"]
+    lines.append("| --- " * (len(SHARES) + 2) + "|")
+    found = [table(real_background, make_runner, FIVE, range(seeds), share=share) for share in SHARES]
+    for row, name in enumerate(FIVE):
+        recalls = " | ".join(f"{each['recall'][row]:.2f}" for each in found)
+        lines.append(f"| {name} | {recalls} | {sum(int(each['other'][row]) for each in found)} |")
+    return "\n".join(lines)
 
 
 def run_scratch(name: str, seed: int) -> int:
@@ -122,6 +137,8 @@ def main(arguments: list[str] | None = None) -> int:
     cancel.add_argument("--redis", default=os.environ.get("REDIS_URL"), required="REDIS_URL" not in os.environ)
     scores = commands.add_parser("table", help="recall and precision upon real background")
     scores.add_argument("--seeds", type=int, default=10)
+    weak = commands.add_parser("weak", help="recall where only a share of each drill is heard")
+    weak.add_argument("--seeds", type=int, default=10)
     given = parser.parse_args(arguments)
     if given.command == "list":
         print("\n".join(f"{s.name:16s} {s.duration_s:3.0f} s  {s.about}" for s in SCENARIOS.values()))
@@ -131,6 +148,8 @@ def main(arguments: list[str] | None = None) -> int:
         from engine.events import EventBus
 
         return 0 if EventBus(given.redis).publish(DRILLS_CHANNEL, encode_request("cancel")) else 1
+    elif given.command == "weak":
+        print(weak_table(given.seeds))
     else:
         print(markdown(table(real_background, make_runner, (*FIVE, "swarm"), range(given.seeds), print)))
     return 0

@@ -7,7 +7,7 @@ by name.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -188,3 +188,25 @@ def build(scenario: Scenario, seed: int, suffix: str = "") -> DrillRun:
     script = Script(run_id, seed, scenario.duration_s)
     expectation = scenario.script(script)
     return DrillRun(scenario.name, seed, run_id, scenario.duration_s, script.table(), expectation)
+
+
+def weakened(run: DrillRun, share: float) -> DrillRun:
+    """The drill as it is heard where only a share of its events is: each is kept by chance, by the drill's own seed.
+
+    Parameters
+    ----------
+    run : DrillRun
+    share : float
+        In (0, 1].
+
+    Examples
+    --------
+    >>> from engine.drills import run
+    >>> whole = run("sync_burst", 1)
+    >>> weakened(whole, 0.5).events.num_rows < 0.7 * whole.events.num_rows
+    True
+    """
+    if not 0.0 < share <= 1.0:
+        raise ValueError(f"share is {share}; more than 0 and at most 1 of a drill can be heard")
+    heard = np.random.default_rng([run.seed, 7, *run.name.encode()]).uniform(size=run.events.num_rows) < share
+    return replace(run, events=run.events.filter(pa.array(heard)))

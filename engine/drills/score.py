@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 
 from engine.drills.registry import FIVE, drill
-from engine.drills.scenario import Detection, DrillRun, Expectation
+from engine.drills.scenario import Detection, DrillRun, Expectation, weakened
 from engine.drills.source import shifted
 from engine.events.schema import event_table
 from engine.geo import slant_range_m
@@ -136,6 +136,7 @@ def _fits(row: object, wanted: Detection, run: DrillRun, start_s: float) -> bool
 def table(
     background: Callable[[int], tuple[pa.Table, float]], make: Callable[[], MonitorRunner],
     names: Iterable[str] = FIVE, seeds: Iterable[int] = range(10), say: Callable[[str], None] = lambda _: None,
+    share: float = 1.0,
 ) -> pd.DataFrame:  # fmt: skip
     """Recall and precision of drills at some seeds.
 
@@ -149,6 +150,8 @@ def table(
     seeds : iterable of int
     say : function of a text
         Told of everything that went wrong.
+    share : float
+        How much of each drill is heard, see `engine.drills.scenario.weakened`.
 
     Returns
     -------
@@ -162,7 +165,7 @@ def table(
         events, start_s = background(seed)
         alone = alerts_of(merged([events]), make)
         for name, kept in scores.items():
-            one = score(drill(name, seed), events, start_s, make, alone)
+            one = score(weakened(drill(name, seed), share), events, start_s, make, alone)
             kept.append(one)
             for kind, what in (("missed", one.missed), ("also raised", one.other), ("left standing", one.left)):
                 for each in what:

@@ -16,7 +16,7 @@ from engine.drills import FIVE, SCENARIOS, DrillSource, ends_of_unfinished, run
 from engine.drills.__main__ import main, make_runner
 from engine.drills.emitters import RING_KM
 from engine.drills.request import answer_requests, decode_request, encode_request
-from engine.drills.scenario import MAX_DURATION_S, MAX_ENERGY, Script
+from engine.drills.scenario import MAX_DURATION_S, MAX_ENERGY, Script, weakened
 from engine.drills.score import alerts_of, merged, played, score
 from engine.events import FIX, BoundedQueue, payload_columns
 from engine.events.schema import SCHEMA
@@ -53,6 +53,17 @@ def test_what_is_no_drill_is_named() -> None:
         run("swarm", -1)
     with pytest.raises(ValueError, match=r"energy of e is 2\.5"):
         Script("drill:x:1", 1, 45.0).add(0.0, FIX, "e", energy=2.5)
+
+
+def test_a_weak_drill_is_a_seeded_part_of_the_whole_one() -> None:
+    whole = run("c2_relay", 3)
+    weak, again = weakened(whole, 0.5), weakened(whole, 0.5)
+    assert weak.events.equals(again.events) and weak.expectation == whole.expectation
+    assert 0.35 < weak.events.num_rows / whole.events.num_rows < 0.65
+    assert set(weak.events.to_pandas()["payload"]) <= set(whole.events.to_pandas()["payload"])
+    assert weakened(whole, 1.0).events.equals(whole.events)
+    with pytest.raises(ValueError, match="share is 0"):
+        weakened(whole, 0)
 
 
 def test_the_ring_of_the_sync_burst_has_its_radius_and_fires_together() -> None:
