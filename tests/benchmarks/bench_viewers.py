@@ -29,7 +29,9 @@ VIEWERS, SECONDS, CHURN = 40, 30.0, 200
 
 
 @contextmanager
-def served(kernel_cache: str | None = None) -> Iterator[tuple[str, psutil.Process, float]]:
+def served(
+    kernel_cache: str | None = None, command: list[str] | None = None
+) -> Iterator[tuple[str, psutil.Process, float]]:
     """The dashboard in a process of its own: its address, the process, and seconds until it was ready."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -41,7 +43,9 @@ def served(kernel_cache: str | None = None) -> Iterator[tuple[str, psutil.Proces
             env["NUMBA_CACHE_DIR"] = kernel_cache
         started = time.monotonic()
         with (Path(folder) / "server.log").open("wb") as log:
-            server = subprocess.Popen([sys.executable, "-m", "dashboard"], env=env, stdout=log, stderr=log)
+            server = subprocess.Popen(
+                [sys.executable, *(command or ["-m", "dashboard"])], env=env, stdout=log, stderr=log
+            )
         base = f"http://127.0.0.1:{port}"
         try:
             while True:
