@@ -24,6 +24,7 @@ from engine.frames.graph_frame import GraphFrame, GraphFrames
 from engine.frames.graph_places import LayoutPlaces, MapPlaces
 from engine.frames.graph_spec import GraphSpec
 from engine.graph_live import GraphLive
+from engine.graph_places_file import PlacesFile
 from engine.hypergraph.fingerprint_stability import FingerprintStability
 from engine.hypergraph.graph_snapshot import GraphSnapshot
 from engine.hypergraph.relations import PROMOTED
@@ -41,6 +42,9 @@ SETTLED_KEPT = 300
 """Promotions and expiries listed at most."""
 
 _TLS = ("net.tls", "net.quic")
+
+SAVE_EVERY_S = 60.0
+"""Layouts are saved at most this often, and at the end, s."""
 
 NOW_S = 5.0
 """A moment no older than this is now, s."""
@@ -85,7 +89,10 @@ class GraphDesk:
     def __init__(self, station: GraphSource) -> None:
         self._station = weakref.proxy(station)
         self.worker: LayoutWorker[xr.Dataset] = LayoutWorker()
-        self.layout = LayoutPlaces(self.worker)
+        self._file = PlacesFile(station.graph_live.history.folder, station.log)
+        live = station.graph_live
+        self.layout = LayoutPlaces(self.worker, before=self._file.load(), may_lay_out=lambda: live.caught_up)
+        self.layout.on_laid = self._laid
         self.frames = GraphFrames(
             self._station.graph, {"layout": self.layout, "map": MapPlaces()}, self._events_of, self._field_at,
             {"fingerprints": self._fingerprints, "shadow": self._shadows},
@@ -95,9 +102,15 @@ class GraphDesk:
         self.board.start()
 
     def stop(self) -> None:
-        """Stop the layout and the board."""
+        """Stop the layout and the board, and keep where nodes stand for the next run."""
         self.worker.stop()
         self.board.stop()
+        self._file.save(self.layout.laid())
+
+    def _laid(self) -> None:
+        """In the layout's thread: after a power cut no more than the last layouts are lost."""
+        if self._file.age_s > SAVE_EVERY_S:
+            self._file.save(self.layout.laid())
 
     def _events_of(self, identity: str, entities: list[str], moments_s: list[float], until_s: float) -> pa.Table:
         log = self._station.log

@@ -118,6 +118,11 @@ class GraphHistory:
         if self._temporary is not None:
             self._temporary.cleanup()
 
+    @property
+    def folder(self) -> Path:
+        """Where graphs are saved."""
+        return self._folder
+
     def saved(self) -> list[Saved]:
         """What is on file, oldest first."""
         with self._lock:

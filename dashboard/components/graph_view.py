@@ -157,6 +157,8 @@ class GraphView(PageView):
         if missing:
             where = "have no position" if spec.space == "map" else "are not placed yet"
             parts.append(f"{missing:,} of {n['shown']:,} {where}")
+        if frame.places.early:
+            parts.append(f"first places, refined meanwhile: {100 * frame.places.progress:.0f} %")
         if spec.region is not None:
             parts.append(f"{frame.selected:,} selected")
         moment = f"{utc(math.floor(frame.moment_s))} UTC"

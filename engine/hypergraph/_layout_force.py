@@ -33,8 +33,14 @@ EXACT = 100
 BLOCK = 16_384
 """Nodes moved between two looks at whether to stop."""
 
+EARLY = 20_000
+"""Before a level of more nodes than this is refined, those who wait are shown where they stand so far."""
+
 Check = Callable[[float], None]
 """Called with the share done of the nodes moved by one step; raises to stop."""
+
+Early = Callable[[Array, Array], None]
+"""Told where all nodes stand before the long part of the work."""
 
 
 def _sums(start, members, x, y, out):
@@ -147,7 +153,9 @@ def rounds_for(n: int, coarse: bool) -> int:
     return int(np.clip(60.0 * (20_000.0 / max(n, 1)) ** 0.35, 14, 60))
 
 
-def multilevel(graph: LayoutGraph, rng: np.random.Generator, check: Callable[[int], Check]) -> tuple[Array, Array]:
+def multilevel(
+    graph: LayoutGraph, rng: np.random.Generator, check: Callable[[int], Check], early: Early | None = None
+) -> tuple[Array, Array]:
     """Positions of a connected graph: laid out coarse, then refined level by level.
 
     Parameters
@@ -156,6 +164,9 @@ def multilevel(graph: LayoutGraph, rng: np.random.Generator, check: Callable[[in
     rng : numpy.random.Generator
     check : callable (nodes) -> Check
         Asked for once per step, with the number of nodes that it moves.
+    early : callable (x, y), optional
+        Told positions of all nodes as they are known from the coarse levels, before levels of more than `EARLY` nodes
+        that are at least four times as large as the one before; what is returned does not depend on it.
 
     Returns
     -------
@@ -172,12 +183,36 @@ def multilevel(graph: LayoutGraph, rng: np.random.Generator, check: Callable[[in
     # Half a coarse node's mass lies within this of it, on the way to the ideal length of the finest level.
     x, y = rng.normal(size=(2, coarse.n)) * np.sqrt(graph.n)
     _cool(coarse, x, y, rounds_for(coarse.n, True), 0.3 * np.sqrt(graph.n), check)
-    for finer, joint in reversed(levels):
+    for at in range(len(levels) - 1, -1, -1):
+        finer, joint = levels[at]
         spread = 0.5 * np.sqrt(finer.mass.sum() / coarse.n)
         x, y = x[joint] + spread * rng.normal(size=finer.n) * 0.3, y[joint] + spread * rng.normal(size=finer.n) * 0.3
+        if early is not None and finer.n > max(EARLY, 4 * coarse.n):
+            early(*_unfolded(x, y, finer, [joint for _, joint in levels[:at]]))
+            check(0)(1.0)
         _cool(finer, x, y, rounds_for(finer.n, False), max(spread, 0.5), check)
         coarse = finer
     return x, y
+
+
+def _unfolded(x: Array, y: Array, graph: LayoutGraph, joints: list[NDArray[np.int32]]) -> tuple[Array, Array]:
+    """Nodes of the finest level around the coarse ones that they are part of: a disc for each, as even as sunflowers.
+
+    References
+    ----------
+    Vogel, A better way to construct the sunflower head, Mathematical Biosciences 44 (1979).
+    """
+    if not joints:
+        return x.copy(), y.copy()
+    part = joints[0]
+    for joint in joints[1:]:
+        part = joint[part]
+    part = part.astype(np.int64)
+    order = np.argsort(part, kind="stable")
+    place = np.empty(len(part))
+    place[order] = np.arange(len(part)) - np.repeat(np.cumsum(graph.mass) - graph.mass, graph.mass.astype(np.int64))
+    angle, away = place * np.pi * (3.0 - np.sqrt(5.0)), 0.5 * np.sqrt(place)
+    return x[part] + away * np.cos(angle), y[part] + away * np.sin(angle)
 
 
 def _cool(graph: LayoutGraph, x: Array, y: Array, rounds: int, reach: float, check: Callable[[int], Check]) -> None:

@@ -21,6 +21,9 @@ Look = Callable[[], None]
 # A hyperedge larger than this says too little about any two of its nodes to match them by.
 MATCHED_SIZE = 32
 
+HUB = 64
+"""Nodes in more hyperedges than this attract others the less the more there are."""
+
 JOINED_AT_ONCE = 32_768
 """Incidences looked through between two looks at whether to stop."""
 
@@ -196,13 +199,15 @@ def _join(start, members, node_start, edges, weight, mass, joint, leads, rating,
         best, most = -1, 0.0
         for k in range(count):
             u = touched[k]
-            # Light nodes first, or heavy ones would take everything.
-            value = rating[u] / mass[u]
+            # Light nodes first, or heavy ones would take everything; and a hub of all says nothing of any two.
+            value = rating[u] / (mass[u] * max(node_start[u + 1] - node_start[u], HUB))
             if value > most:
                 best, most = u, value
             rating[u] = 0.0
         if best >= 0 and joint[best] < 0:
             joint[best], leads[best] = used, True
+            # A hub whose turn it is goes to one of its leaves; the others come after it all the same.
+            leads[v] = node_start[v + 1] - node_start[v] > HUB
             used += 1
         if best >= 0:
             joint[v] = joint[best]

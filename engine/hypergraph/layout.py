@@ -86,6 +86,7 @@ class Layout:
     def update(
         self, node_ids: Any, incidence_node: ArrayLike, incidence_edge: ArrayLike, weights: ArrayLike | None = None, *,
         progress: Progress | None = None, cancel: Callable[[], bool] | None = None,
+        early: Callable[[xr.Dataset], None] | None = None,
     ) -> xr.Dataset:  # fmt: skip
         """Positions of the nodes of a graph as it is now; what it had no more is forgotten.
 
@@ -102,6 +103,9 @@ class Layout:
             Told how far it is, 0 to 1.
         cancel : callable () -> bool, optional
             Asked some times in a tenth of a second.
+        early : callable (Dataset), optional
+            When more than some 20 000 nodes are laid out anew: told where they are about to stand, after a tenth of
+            the time and perhaps again; NaN for those that have no place yet. What is returned does not depend on it.
 
         Returns
         -------
@@ -132,22 +136,46 @@ class Layout:
         structure = _digest(graph)
         watcher.look()
         if fresh:
-            x, y = _laid_out(graph, rng, watcher)
+            tell = None if early is None else lambda x, y: early(self._told(ids, x, y, True, {"early": True}))
+            x, y = _laid_out(graph, rng, watcher, tell)
         elif structure != self._structure or not known.all():
             _grow(graph, x, y, known, rng, watcher)
         moved = np.hypot(x[known] - known_x, y[known] - known_y)
         self._ids, self._x, self._y, self._structure, self._restart = ids, x, y, structure, False
         self.version += 1
         watcher.done()
+        return self._told(ids, x.copy(), y.copy(), bool(fresh), {
+            "new": int(np.count_nonzero(~known)), "moved_max": float(moved.max(initial=0.0)),
+            "moved_mean": float(moved.mean()) if len(moved) else 0.0,
+        })  # fmt: skip
+
+    def resume(self, node_ids: Any, x: ArrayLike, y: ArrayLike, structure: bytes = b"") -> None:
+        """Go on from positions of before, edge lengths; with the `structure` of then nothing moves if nothing changed.
+
+        Raises
+        ------
+        ValueError
+            Ids that occur twice, or positions that are not one finite pair for each.
+        """
+        ids = indexed(node_ids)
+        places = np.array([x, y], np.float64)
+        if places.shape != (2, len(ids)) or not np.isfinite(places).all():
+            raise ValueError(
+                f"positions have shape {places.shape[1:]} for {len(ids)} ids; a finite x, y each is needed"
+            )
+        self._ids, (self._x, self._y), self._structure, self._restart = ids, places, bytes(structure), False
+
+    @property
+    def structure(self) -> bytes:
+        """Tells whether incidences are those of the last update; for `resume`."""
+        return self._structure
+
+    def _told(self, ids: pd.Index, x: Array, y: Array, fresh: bool, more: dict[str, Any]) -> xr.Dataset:
         return xr.Dataset(
-            {"x": ("node", x.copy()), "y": ("node", y.copy())},
+            {"x": ("node", x), "y": ("node", y)},
             coords={"node": ids.to_numpy(dtype=object)},
-            attrs={
-                "version": self.version, "fresh": bool(fresh), "new": int(np.count_nonzero(~known)),
-                "moved_max": float(moved.max(initial=0.0)), "moved_mean": float(moved.mean()) if len(moved) else 0.0,
-                "units": "edge lengths", "seed": self.seed,
-            },
-        )  # fmt: skip
+            attrs={"version": self.version, "fresh": fresh, "units": "edge lengths", "seed": self.seed, **more},
+        )
 
 
 def _digest(graph: LayoutGraph) -> bytes:
@@ -157,7 +185,9 @@ def _digest(graph: LayoutGraph) -> bytes:
     return digest.digest()
 
 
-def _laid_out(graph: LayoutGraph, rng: np.random.Generator, watcher: Watcher) -> tuple[Array, Array]:
+def _laid_out(
+    graph: LayoutGraph, rng: np.random.Generator, watcher: Watcher, early: force.Early | None = None
+) -> tuple[Array, Array]:
     """All nodes from nothing: each component by itself, then side by side."""
     x, y = np.zeros(graph.n), np.zeros(graph.n)
     if not graph.n:
@@ -167,22 +197,38 @@ def _laid_out(graph: LayoutGraph, rng: np.random.Generator, watcher: Watcher) ->
     order = np.argsort(label, kind="stable")
     ends = np.cumsum(size)
     watcher.expect(_work(size))
-    for c in np.argsort(-size, kind="stable"):
+    done = size == 1
+    # The largest comes last: who is told early is told of all others, too.
+    for c in np.argsort(size, kind="stable")[np.count_nonzero(done) :]:
         nodes = order[ends[c] - size[c] : ends[c]]
-        if size[c] == 1:
-            break
         part = graph if size[c] == graph.n else subgraph(graph, nodes, watcher.look)
         watcher.look()
+        done[c] = True
+
+        def tell(px: Array, py: Array, nodes: Ints = nodes) -> None:
+            assert early is not None
+            x[nodes], y[nodes] = _upright(px, py)
+            early(*_side_by_side(x, y, label, done))
+
         if size[c] <= force.EXACT:
             px, py = rng.normal(size=(2, part.n)) * np.sqrt(part.n)
             force.settle_small(part, px, py)
             watcher.step(part.n)(1.0)
         else:
-            px, py = force.multilevel(part, rng, watcher.step)
+            px, py = force.multilevel(part, rng, watcher.step, None if early is None else tell)
         x[nodes], y[nodes] = _upright(px, py)
-    box = boxes(x, y, label, len(size))
+    return _side_by_side(x, y, label, done)
+
+
+def _side_by_side(x: Array, y: Array, label: Ints, done: np.ndarray) -> tuple[Array, Array]:
+    """Components packed into the plane; those that are not done stand nowhere."""
+    there = done[label]
+    which = (np.cumsum(done) - 1)[label[there]]
+    box = boxes(x[there], y[there], which, int(np.count_nonzero(done)))
     to_x, to_y = packed(box[:, 2] - box[:, 0], box[:, 3] - box[:, 1], np.empty(0), np.empty(0))
-    return x + (to_x - box[:, 0])[label], y + (to_y - box[:, 1])[label]
+    out = np.full((2, len(x)), np.nan)
+    out[0, there], out[1, there] = x[there] + (to_x - box[:, 0])[which], y[there] + (to_y - box[:, 1])[which]
+    return out[0], out[1]
 
 
 def _work(size: Ints) -> float:
