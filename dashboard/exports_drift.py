@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dashboard.components.drift_state import DriftState
+from dashboard.csv_cells import csv_of_frame
 from dashboard.exports import Export, Maker, moment_of, state_of
 from engine.frames.drift_frame import DriftFrame, DriftSpec
 from engine.station import Station
@@ -31,12 +32,12 @@ def netcdf_bytes(frame: DriftFrame) -> bytes:
 
 def csv_bytes(frame: DriftFrame) -> bytes:
     """The series as one long table."""
-    return frame.table().to_csv(index=False).encode()
+    return csv_of_frame(frame.table())
 
 
 def alerts_csv_bytes(frame: DriftFrame) -> bytes:
     """The alerts with their evidence."""
-    return frame.alerts.to_csv(index=False).encode()
+    return csv_of_frame(frame.alerts)
 
 
 PAGE_EXPORTS = {

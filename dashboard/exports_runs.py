@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv
 import pyarrow.parquet
 import xarray as xr
 
@@ -18,6 +17,7 @@ from dashboard.components.run_listing import listing
 from dashboard.components.run_plot import run_html_bytes
 from dashboard.components.run_rows import PARAMETERS
 from dashboard.components.runs_state import RunsState
+from dashboard.csv_cells import csv_of_table
 from dashboard.exports import Export, Maker, state_of
 from engine.runs.artifact import ArtifactMissing, ArtifactUnreadable, read_artifact
 from engine.runs.validator import METRICS
@@ -65,9 +65,7 @@ def csv_bytes(table: pa.Table) -> bytes:
         else table[name]
         for name in table.column_names
     }
-    out = io.BytesIO()
-    pyarrow.csv.write_csv(pa.table(columns), out)
-    return out.getvalue()
+    return csv_of_table(pa.table(columns))
 
 
 def netcdf_bytes(state: RunsState, runs: list[xr.Dataset]) -> bytes:

@@ -12,13 +12,13 @@ from typing import Any
 import holoviews as hv
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 from bokeh.embed import components
 from bokeh.resources import Resources
 
 from dashboard.components.graph_plot import graph_plot
 from dashboard.components.graph_rows import arranged
+from dashboard.csv_cells import csv_of_table
 from engine.frames.graph_frame import GraphFrame
 from engine.hypergraph.graph_snapshot import GraphSnapshot
 
@@ -36,9 +36,7 @@ def rows_of(frame: GraphFrame, order: str, where: str) -> pa.Table:
 
 def csv_bytes(table: pa.Table) -> bytes:
     """Rows as CSV with a head, UTF-8, text in quotes."""
-    out = io.BytesIO()
-    pa_csv.write_csv(table, out)
-    return out.getvalue()
+    return csv_of_table(table)
 
 
 def parquet_bytes(table: pa.Table) -> bytes:

@@ -18,6 +18,7 @@ from dashboard.components.field_plot import _mercator_axes
 from dashboard.components.measured_columns import residual_limit, sigma_limits
 from dashboard.components.measured_map import colours_of
 from dashboard.components.measured_state import LAWS, MeasuredState
+from dashboard.csv_cells import csv_of_frame
 from dashboard.theme import THEMES
 from engine.frames.measured_frame import FOLDS, MeasuredFrame
 from engine.geo import web_mercator
@@ -69,7 +70,7 @@ def csv_bytes(frame: MeasuredFrame, state: MeasuredState) -> bytes:
     """The points with what is modelled of them; it can be handed in again as it is."""
     table = frame.table(state.law, state.carried_m, state.fixed_m)
     renamed = table.rename(columns={"fixed_lat": "receiver_lat", "fixed_lon": "receiver_lon"})
-    return renamed.to_csv(index=False, date_format="%Y-%m-%dT%H:%M:%S.%fZ").encode()
+    return csv_of_frame(renamed, date_format="%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def measured_plot(frame: MeasuredFrame, state: MeasuredState) -> hv.Layout:
