@@ -96,8 +96,8 @@ class ArrivalFold:
     >>> heard = '{"message": "1", "sensor": "a", "toa_ns": 5}'
     >>> fold.apply(event_table([1_000_000], ARRIVAL, ["x"], "doc", payload=[heard]))
     >>> arrivals = fold.snapshot(2.0)
-    >>> len(arrivals), arrivals.sensors["sensor"].tolist(), arrivals.sensor_index.tolist()
-    (1, ['a'], [[0]])
+    >>> arrivals.messages["entity"].tolist(), arrivals.sensors["sensor"].tolist(), arrivals.sensor_index.tolist()
+    (['x'], ['a'], [[0, -1]])
     """
 
     def __init__(self, max_messages: int = MAX_MESSAGES) -> None:

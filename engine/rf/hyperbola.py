@@ -99,12 +99,12 @@ def hyperbola(
     line[~crosses] = np.nan
     if crosses.all():
         return np.concatenate([line, line[:1]])
-    # Begin after a gap, so that the line is in one piece where it is one.
-    gap = int(np.flatnonzero(~crosses)[0])
-    line = np.roll(line, -gap, axis=0)
-    keep = np.isfinite(line[:, 0]) | np.isfinite(np.roll(line[:, 0], 1))
-    line = line[keep]
-    return line[1:] if not np.isfinite(line[0, 0]) else line
+    # Begin after a gap, so that the line is in one piece where it is one; one row of NaN for each gap within.
+    line = np.roll(line, -int(np.flatnonzero(~crosses)[0]), axis=0)
+    known = np.isfinite(line[:, 0])
+    line = line[known | np.append(False, known[:-1])]
+    return line[:-1] if np.isnan(line[-1, 0]) else line
+
 
 
 def _along(start: Array, azimuth: Array, reached_m: Array) -> tuple[Array, Array]:
