@@ -13,6 +13,7 @@ from engine.frames.spec import FieldSpec, snap_view
 from engine.frames.trails import TrailFold
 from engine.hypergraph.warm import warm_fold
 from engine.rf.field import warm as warm_fields
+from engine.rf.measured.field import warm as warm_measured
 from engine.rf.propagation import MODELS
 from engine.rf.tracks import TrackFold
 
@@ -42,6 +43,7 @@ def warm_kernels() -> float:
         for horizon in (True, False):
             compute_field_frame(FieldSpec(*bounds, model=model, horizon=horizon), float(n), tracks, segments)
     warm_fold()
+    warm_measured()
     took = time.perf_counter() - started
     logger.info("kernels warm after %.1f s", took)
     return took

@@ -11,6 +11,7 @@ from dashboard.components.file_upload import FileUpload
 from dashboard.components.measured_state import MeasuredState
 from dashboard.components.widget_style import heading, styled
 from engine.frames.measured_fold import Campaign
+from engine.frames.measured_frame import MeasuredSpec
 
 _NOTE = "pre { white-space: pre-wrap; margin: 0; font: inherit; color: var(--muted); font-size: 12px; }"
 
@@ -61,29 +62,30 @@ class MeasuredControls(pn.viewable.Viewer):
     def __panel__(self) -> pn.viewable.Viewable:
         return self._layout
 
-    def offer(self, campaigns: list[Campaign], shown: tuple[str, str, str], note: str) -> None:
+    def offer(self, campaigns: list[Campaign], shown: MeasuredSpec | MeasuredState, note: str) -> None:
         """Offer these campaigns, with the ends of the one that is shown.
 
         Parameters
         ----------
         campaigns : list of Campaign
-        shown : (campaign, transmitter, receiver)
+        shown : MeasuredSpec, or the state where there is nothing of what it wishes
         note : str
             What is to be said of the campaign.
         """
-        name, transmitter, _ = shown
-        campaign = next((c for c in campaigns if c.name == name), None)
+        campaign = next((c for c in campaigns if shown.campaign in ("", c.name)), None)
         options: list[dict[str, str]] = [{c.name: c.name for c in campaigns}, {}, {}]
+        values = [shown.campaign or (campaign.name if campaign else ""), shown.transmitter, shown.receiver]
         if campaign is not None:
             options[1] = {tx: tx for tx in campaign.transmitters}
-            options[2] = {f"{rx} ({n})": rx for rx, n in campaign.receivers(transmitter).items()}
+            values[1] = values[1] or campaign.transmitters[0]
+            options[2] = {f"{rx} ({n})": rx for rx, n in campaign.receivers(values[1]).items()}
         self._telling = True
         try:
-            for widget, offered, value in zip(self._choices(), options, shown, strict=True):
-                known = offered or {"none": ""}
-                value = value if value in known.values() else next(iter(known.values()))
-                if widget.options != known or widget.value != value:
-                    widget.param.update(options=known, value=value)
+            for widget, offered, value in zip(self._choices(), options, values, strict=True):
+                if value not in offered.values():
+                    offered, value = {("choose …" if offered else "none"): "", **offered}, ""
+                if widget.options != offered or widget.value != value:
+                    widget.param.update(options=offered, value=value)
         finally:
             self._telling = False
         if self.note.object != note:
@@ -95,7 +97,7 @@ class MeasuredControls(pn.viewable.Viewer):
         return {self.campaign: "campaign", self.transmitter: "transmitter", self.receiver: "receiver"}
 
     def _chosen(self, name: str, value: str) -> None:
-        if self._telling or value == getattr(self.state, name):
+        if self._telling or not value or value == getattr(self.state, name):
             return
         changes: dict[str, Any] = {name: value, "selected": ""}
         # Another campaign has other ends, and lies elsewhere.

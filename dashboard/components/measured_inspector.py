@@ -63,6 +63,7 @@ def point_html(point: pd.Series | None, law: str) -> str:
     if point is None:
         return "<p>Click a point to see its numbers.</p>"
     label = next(name for name, value in LAWS.items() if value == law)
+    place = f"{point['lat']:.5f}, {point['lon']:.5f}"
     rows = [
         _row("measured", _db(point["rssi_db"]), "What the receiver reported, dB on its own scale."),
         _row("modelled", _db(point["modelled_db"]),
@@ -74,7 +75,7 @@ def point_html(point: pd.Series | None, law: str) -> str:
         _row("transmitter", escape(str(point["transmitter"])), "What was received."),
         _row("session", escape(str(point["session"])) or "none", "Within one, gain and noise floor are constant."),
         _row("time", utc_text(point["time"].timestamp()), "When it was measured."),
-        _row("position", f"{point['lat']:.5f}, {point['lon']:.5f}", "Latitude and longitude of the carried end."),
+        _row("position", place.replace("-", "−"), "Latitude and longitude of the carried end."),
     ]  # fmt: skip
     return "<h4>Selected measurement</h4><dl>" + "".join(rows) + "</dl>"
 
@@ -112,19 +113,18 @@ def scores_html(frame: MeasuredFrame, state: MeasuredState) -> str:
     scores = frame.scores(state.carried_m, state.fixed_m)
     if scores is None:
         return f"{head}<p>Being computed.</p>"
-    labels = {value: name.split(" (")[0] for name, value in LAWS.items()}
+    labels = {value: name.split(" (")[0].removesuffix(" over ground") for name, value in LAWS.items()}
     rows = []
     for row in scores[scores["records"] == "all"].itertuples():
         shown = ' class="shown"' if row.method == state.law else ""
-        rows.append(
-            f"<tr{shown}><td>{escape(labels[row.method])}</td><td>{row.rmse_db:.2f}</td><td>{_signed(row.bias_db, '.1f')}</td>"
-            f"<td>{100 * row.inside_90:.1f} %</td></tr>"
-        )
-    n = int(scores["n"].max())
+        figures = (f"{row.rmse_db:.2f}", _signed(row.bias_db, ".1f"), f"{100 * row.inside_90:.1f} %")
+        cells = "".join(f"<td>{text}</td>" for text in figures)
+        rows.append(f"<tr{shown}><td>{escape(labels[row.method])}</td>{cells}</tr>")
+    n, unscored = int(scores["n"].max()), int(scores.attrs["n_unscored"])
     means = (
-        f"RMSE and bias in dB; in band: share of reports within the claimed 90 % band. Whole squares are dealt into {FOLDS} parts; each part is predicted by models fitted to the others alone "
-        f"(floors, clutter and covariance too). n = {n}"
-        + (f", {scores.attrs['n_unscored']} could not be scored." if scores.attrs["n_unscored"] else ".")
+        "RMSE and bias in dB; in band: share of reports within the claimed 90 % band. Whole squares are dealt into "
+        f"{FOLDS} parts; each part is predicted by models fitted to the others alone (floors, clutter and covariance "
+        f"too). n = {n}" + (f", {unscored} could not be scored." if unscored else ".")
     )
     return (
         f'{head}<table><tr><th>model</th><th title="Root mean square error, dB">RMSE</th>'
@@ -150,4 +150,5 @@ def _db(value: float, signed: bool = False) -> str:
 
 
 def _signed(value: float, form: str = ".2f") -> str:
-    return f"{value:+{form}}".replace("-", "−")
+    text = f"{value:+{form}}"
+    return text.replace("-", "−") if float(text) else text[1:]  # nothing has no sign

@@ -136,6 +136,11 @@ class MeasuredMap(pn.viewable.Viewer):
         self._title()
         self._mark()
 
+    def present(self, on: bool) -> None:
+        """Show the maps, or nothing where there is nothing to show."""
+        if self._layout.visible != on:
+            self._layout.visible = on
+
     # -- inside ---------------------------------------------------------------------------------
 
     def _figure(self, name: str) -> Any:

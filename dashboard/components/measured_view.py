@@ -73,8 +73,7 @@ class MeasuredView(PageView):
         self.upload.pull()
         s, campaigns = self.state, self.desk.campaigns()
         spec = wanted(s, campaigns)
-        shown = (spec.campaign, spec.transmitter, spec.receiver) if spec else (s.campaign, s.transmitter, s.receiver)
-        self.controls.offer(campaigns, shown, self._note(campaigns, spec))
+        self.controls.offer(campaigns, spec or s, self._note(campaigns, spec))
         if spec is not None:
             self.ticket.ask(spec)
         job = self.ticket.job
@@ -83,6 +82,7 @@ class MeasuredView(PageView):
             self._shown = frame
         if self._shown is not None:
             self.map.draw(self._shown)
+        self.map.present(self._shown is not None or self.desk.loading or spec is not None)
         self.inspector.describe(self._shown)
         self._tell_progress()
 

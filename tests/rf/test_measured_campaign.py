@@ -13,7 +13,8 @@ from engine.rf.measured import fit_log_distance, score_blocks
 
 pytestmark = pytest.mark.slow
 
-SOME = ("garage-nuc2-b210", "cbrssdr1-bes-comp", "cnode-wasatch-dd-b210")
+SOME = ("garage-nuc2-b210", "cbrssdr1-bes-comp")
+"""One without and one with much of its campaign near the noise floor."""
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +52,8 @@ def test_silence_in_this_campaign_is_an_absent_receiver_not_a_weak_signal(paths:
 
 
 def test_the_field_beats_the_law_in_squares_it_has_not_seen_and_knows_how_sure_it_is(links: pd.DataFrame) -> None:
-    scores = score_blocks(links[links.receiver.isin(SOME)], block_m=200.0, folds=2).set_index(["method", "records"])
+    some = links[links.receiver.isin(SOME)].iloc[::2]
+    scores = score_blocks(some, block_m=200.0, folds=2).set_index(["method", "records"])
     law, fitted, kriged = (scores.loc[(name, "all")] for name in ("log_distance", "fitted", "kriged"))
     assert kriged.rmse_db < 0.9 * law.rmse_db and kriged.rmse_db < fitted.rmse_db
     assert 0.85 <= kriged.inside_90 <= 0.95 and kriged.band_db < law.band_db

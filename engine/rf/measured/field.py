@@ -210,3 +210,16 @@ def _attributes(model: MeasuredModel, receiver: int, chain: int, grid: Grid) -> 
         "bounds": list(grid.bounds),
         "projection": grid.projection,
     }
+
+
+def warm() -> None:
+    """Compile every kernel that fitting, kriging and scoring use, on a few records."""
+    rng = np.random.default_rng(0)
+    n = 60
+    places = pd.DataFrame(
+        {"receiver": "w", "receiver_lat": 0.0, "receiver_lon": 0.0,
+         "lat": rng.uniform(0.001, 0.02, n), "lon": rng.uniform(0.001, 0.02, n)}
+    )  # fmt: skip
+    measurements = places.assign(rssi_db=-40.0 - 30.0 * np.log10(np.hypot(places.lat, places.lon)))
+    model = fit_measured(measurements.assign(rssi_db=measurements.rssi_db + rng.normal(0.0, 4.0, n)))
+    measured_field(model, Grid.from_bounds(0.0, 0.0, 0.02, 0.02, shape=(6, 6)), receiver="w")

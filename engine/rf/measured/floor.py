@@ -12,6 +12,8 @@ import math
 import numpy as np
 from numba import njit, prange
 
+from engine.rf.measured.threads import threads_for
+
 NODES = 65
 """Nodes of the integrals over the signal's level, across six standard deviations to either side."""
 
@@ -161,7 +163,8 @@ def fit_floor(
     out = np.empty(y.size)
 
     def likelihood(floor_db: np.ndarray, error_db: float) -> np.ndarray:
-        log_evidence(y, heard, floor_db[chain], np.full(y.size, error_db), mean, variance, out)
+        with threads_for(y.size):
+            log_evidence(y, heard, floor_db[chain], np.full(y.size, error_db), mean, variance, out)
         return np.bincount(chain, out, n_chains)
 
     for candidate in ERRORS_DB:

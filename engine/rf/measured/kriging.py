@@ -16,6 +16,8 @@ from numba import njit, prange
 from scipy.optimize import minimize
 from scipy.spatial import cKDTree
 
+from engine.rf.measured.threads import threads_for
+
 PER_OCTANT = 6
 """Neighbours taken from each eighth of the compass: along a walked track the nearest alone all lie on one side."""
 
@@ -285,10 +287,11 @@ def fit_covariance(
 
     start = np.log([0.6 * total + 1e-6, 0.1 * scale + 1e-3, 0.3 * total + 1e-6])
     options = {"xatol": 0.03, "fatol": 0.3, "maxfev": 90}
-    fits = {
-        smoothness: minimize(negative, start, args=(smoothness == 1.5,), method="Nelder-Mead", options=options)
-        for smoothness in (0.5, 1.5)
-    }
+    with threads_for(values.size):
+        fits = {
+            smoothness: minimize(negative, start, args=(smoothness == 1.5,), method="Nelder-Mead", options=options)
+            for smoothness in (0.5, 1.5)
+        }
     best = 0.5 if fits[0.5].fun <= fits[1.5].fun else 1.5
     sill, range_m, nugget = (float(value) for value in np.exp(fits[best].x))
     return Covariance(sill, range_m, nugget, best)

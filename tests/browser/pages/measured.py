@@ -27,7 +27,9 @@ def page() -> None:
     pages.PAGES = (*[p for p in pages.PAGES if p[1] != "measured"], ("Measured", "measured"))
     view = pages.open_view(MeasuredView, MeasuredState())
     parts = {"controls": view.controls, "picture": view.body, "inspector": view.inspector, "strip": view.strip}
-    pages.shell("measured", parts, take=exports_measured.TAKE, named=False).servable(title="Measured")
+    hints = (pages.HINTS[0], ("pick", "Click a point to see its numbers"))
+    shell = pages.shell("measured", parts, take=exports_measured.TAKE, hints=hints, find="nothing here", named=False)
+    shell.servable(title="Measured")
 
 
 if __name__ == "__main__":
