@@ -15,6 +15,8 @@ from engine.hypergraph.warm import warm_fold
 from engine.rf.field import warm as warm_fields
 from engine.rf.measured.field import warm as warm_measured
 from engine.rf.propagation import MODELS
+from engine.rf.tdoa import warm as warm_tdoa
+from engine.rf.tdoa_field import warm as warm_dilution
 from engine.rf.tracks import TrackFold
 
 logger = logging.getLogger(__name__)
@@ -44,6 +46,8 @@ def warm_kernels() -> float:
             compute_field_frame(FieldSpec(*bounds, model=model, horizon=horizon), float(n), tracks, segments)
     warm_fold()
     warm_measured()
+    warm_tdoa()
+    warm_dilution()
     took = time.perf_counter() - started
     logger.info("kernels warm after %.1f s", took)
     return took

@@ -25,7 +25,7 @@ from engine.rf.tdoa_field import gdop_field
 DILUTIONS = ("none", "error_m", "hdop_known_alt", "hdop", "gdop")
 """What the field may show: nothing, the error at known height, or a dilution of precision."""
 
-LIMITS = {"error_m": (10.0, 3_000.0)}
+LIMITS = {"error_m": (10.0, 1_000.0)}
 """Limits of the colours, m; of a dilution `DILUTION_LIMITS`."""
 
 DILUTION_LIMITS = (0.3, 100.0)

@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from engine.geo import geodetic_to_ecef, radio_horizon_m  # noqa: F401 (the example needs one of them)
+from engine.geo import geodetic_to_ecef, radio_horizon_m
 from engine.rf._ellipsoid import ecef_to_geodetic
 from engine.rf._tdoa_bound import bound_batch
 from engine.rf._tdoa_input import checked_sensors
@@ -110,6 +110,12 @@ def gdop_field(sensors_ecef_m: ArrayLike, grid: Grid, *, reach_m: float = np.inf
     alt = ("alt", grid.level_alt_m) if grid.is_3d else ((), grid.alt_m)
     attrs = {"n_sensors": int(sensors.shape[1]), "bounds": list(grid.bounds), "projection": grid.projection}
     return xr.Dataset(fields, {"lat": ("lat", grid.lat), "lon": ("lon", grid.lon), "alt": alt}, attrs)
+
+
+def warm() -> None:
+    """Compile the kernels, or load them from the cache."""
+    sensors = np.stack(geodetic_to_ecef([46.0, 46.0, 48.0, 48.0], [7.0, 9.0, 7.0, 9.0], 0.0), axis=-1)
+    gdop_field(sensors, Grid.from_bounds(6, 45, 10, 49, shape=(3, 3), alt_m=10_000.0), reach_m=4e5, horizon=True)
 
 
 def _hears(sensors: np.ndarray, cells: np.ndarray, reach_m: float, horizon: bool) -> np.ndarray:
