@@ -1,4 +1,4 @@
-"""Where nodes stood, on file: so that a link to the past shows the same places after a restart, and now goes on from then.
+"""Where nodes stood, on file: a link to the past shows the same places after a restart, and now goes on from then.
 
 One Arrow file per layout beside the saved graphs, whole under its name or not there. What is damaged, of another
 version or of another log is thrown away: without it the layout begins anew, and nothing else is lost.

@@ -26,6 +26,11 @@ from engine.frames.graph_frame import GraphFrame
 SHOWN = 12
 """Items of one list shown; how many there are is told."""
 
+_SAMPLED = (
+    "Long lines are sampled, and count for the more: the standard error of a cell with the usual number of lines. "
+    "Latest times are of the lines drawn."
+)
+
 _DETAIL = {
     "all": "every node and every line",
     "strongest": "every node, lines of the strongest hyperedges",
@@ -107,6 +112,8 @@ def overview_content(frame: GraphFrame) -> dict[str, Any]:
     ]
     if frame.spec.lines:
         facts.append(["lines drawn", _of(n["lines_drawn"], n["lines_in_view"]), "Lines that cross the picture."])
+        if frame.picture.lines_error > 0.0:
+            facts.append(["error of line density", f"{100 * frame.picture.lines_error:.2g} %", _SAMPLED])
     if n["shown"] < n["nodes"]:
         facts.append(["of hidden kinds", f"{n['nodes'] - n['shown']:,}", "Nodes left out by the list of kinds."])
     missing = n["shown"] - n["placed"]

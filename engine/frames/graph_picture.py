@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from engine.frames.graph_levels import Levels, Ruler, categorise, quantise, spread
 from engine.frames.graph_region import cell_size, cells_of
 from engine.frames.graph_spec import GraphSpec
-from engine.hypergraph.density import density
 from engine.hypergraph.graph_snapshot import GraphSnapshot
 from engine.hypergraph.line_density import By as LineBy
 from engine.hypergraph.line_density import line_density
@@ -71,6 +70,9 @@ class GraphPicture:
         position; ``in_view``, ``edges_in_view``, ``lines_in_view``, ``lines_drawn``.
     kinds : tuple of (str, int, int)
         Name, nodes in all and category of each kind of node, most frequent first.
+    lines_error : float
+        Where not all lines are drawn for their density: the standard error of a usual cell, as a share of its value
+        (`engine.hypergraph.line_density`); 0 where all are drawn.
     """
 
     detail: str
@@ -82,6 +84,7 @@ class GraphPicture:
     segments: pa.Table
     numbers: dict[str, int]
     kinds: tuple[tuple[str, int, int], ...]
+    lines_error: float = 0.0
 
 
 def category_of(kinds: list[str]) -> NDArray[np.uint8]:
@@ -138,7 +141,7 @@ def graph_picture(snapshot: GraphSnapshot, x: Coordinates, y: Coordinates, spec:
     in_view[rows] = True
     touched = np.zeros(snapshot.n_edges, bool)
     touched[owner[in_view[snapshot.incidence_node]]] = True
-    lines, segments, count, drawn_lines = _incidences(snapshot, x, y, spec, shown, touched, detail)
+    lines, segments, count, drawn_lines, error = _incidences(snapshot, x, y, spec, shown, touched, detail)
     categories = category_of([*snapshot.kinds(), ""])
     hubs = _hubs(snapshot, rows, x, y, spec, NAMED[detail])
     single = hubs if detail == "density" else rows
@@ -159,6 +162,7 @@ def graph_picture(snapshot: GraphSnapshot, x: Coordinates, y: Coordinates, spec:
             "lines_in_view": count, "lines_drawn": drawn_lines,
         },
         _kinds(snapshot, categories),
+        error,
     )  # fmt: skip
 
 
@@ -166,38 +170,35 @@ def _node_density(
     snapshot: GraphSnapshot, rows: NDArray[np.int64], x: Coordinates, y: Coordinates, spec: GraphSpec,
     categories: NDArray[np.uint8],
 ) -> Levels:  # fmt: skip
+    # A node is in one cell, the one where tables look for it: counting is all, and needs nothing compiled.
     i, j = node_cells(spec, x[rows], y[rows])
-    # The middle of its own cell: Datashader then puts a node where the table looks for it, whatever the rounding.
-    table = pd.DataFrame({"x": i + 0.5, "y": j + 0.5})
+    cell, shape, n = j * spec.nx + i, (spec.ny, spec.nx), spec.ny * spec.nx
     radius = 2 if len(rows) < 4_000 else 1 if len(rows) < 40_000 else 0
-    bounds, shape = _cell_bounds(spec), (spec.ny, spec.nx)
     if spec.by == "kind":
-        codes = categories[snapshot.node("kind")[rows]]
-        table["kind"] = pd.Categorical.from_codes(codes, categories=range(len(CATEGORIES) + 1))
-        levels = categorise(density(table, bounds, shape, by="kind").to_numpy(), spec.scale)
+        codes = categories[snapshot.node("kind")[rows]].astype(np.int64)
+        counts = np.bincount(codes * n + cell, minlength=(len(CATEGORIES) + 1) * n)
+        levels = categorise(counts.reshape(-1, *shape).astype(np.uint32), spec.scale)
+    elif spec.by == "weight":
+        weight = np.bincount(cell, snapshot.node("weight")[rows], n).reshape(shape)
+        levels = quantise(weight, np.bincount(cell, minlength=n).reshape(shape) > 0, spec.scale)
+    elif spec.by == "recency":
+        newest = np.full(n, -np.inf)
+        np.maximum.at(newest, cell, snapshot.node("last_seen_s")[rows])
+        levels = _ages(newest.reshape(shape), spec, snapshot)
     else:
-        levels = _levels(table, spec, snapshot.node("weight")[rows], snapshot.node("last_seen_s")[rows], snapshot)
+        count = np.bincount(cell, minlength=n).reshape(shape).astype(np.float64)
+        levels = quantise(count, count > 0, spec.scale, whole=True)
     return replace(levels, cells=spread(levels.cells, radius, categories=spec.by == "kind"))
 
 
-def _levels(
-    table: pd.DataFrame, spec: GraphSpec, weight: NDArray[np.float64], seen_s: NDArray[np.float64],
-    snapshot: GraphSnapshot,
-) -> Levels:  # fmt: skip
-    bounds, shape = _cell_bounds(spec), (spec.ny, spec.nx)
-    if spec.by == "weight":
-        values = density(table.assign(weight=weight), bounds, shape, by="weight").to_numpy().astype(np.float64)
-        return quantise(np.nan_to_num(values), np.isfinite(values), spec.scale)
-    if spec.by == "recency":
-        values = density(table.assign(last_seen_s=seen_s), bounds, shape, by="recency").to_numpy()
-        inside = np.isfinite(values)
-        age = np.where(inside, np.maximum(snapshot.moment_s - values, 0.0), 0.0)
-        levels = quantise(age, inside, spec.scale)
-        # The newest is the brightest.
-        flipped = np.where(levels.cells > 0, 256 - levels.cells.astype(np.int16), 0).astype(np.uint8)
-        return Levels(flipped, newest_last(levels.ticks), np.concatenate([[0.0], levels.values[:0:-1]]))
-    values = density(table, bounds, shape).to_numpy().astype(np.float64)
-    return quantise(values, values > 0, spec.scale, whole=True)
+def _ages(seen_s: NDArray[np.float64], spec: GraphSpec, snapshot: GraphSnapshot) -> Levels:
+    """Levels of the time since something was last seen; what is not finite is nothing."""
+    inside = np.isfinite(seen_s)
+    age = np.where(inside, np.maximum(snapshot.moment_s - np.where(inside, seen_s, 0.0), 0.0), 0.0)
+    levels = quantise(age, inside, spec.scale)
+    # The newest is the brightest.
+    flipped = np.where(levels.cells > 0, 256 - levels.cells.astype(np.int16), 0).astype(np.uint8)
+    return Levels(flipped, newest_last(levels.ticks), np.concatenate([[0.0], levels.values[:0:-1]]))
 
 
 def newest_last(ticks: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float], ...]:
@@ -208,11 +209,11 @@ def newest_last(ticks: tuple[tuple[float, float], ...]) -> tuple[tuple[float, fl
 def _incidences(
     snapshot: GraphSnapshot, x: Coordinates, y: Coordinates, spec: GraphSpec, shown: NDArray[np.bool_],
     touched: NDArray[np.bool_], detail: str,
-) -> tuple[Levels | None, pa.Table, int, int]:  # fmt: skip
-    """Density of incidences or the incidences themselves, how many there are, how many are drawn."""
+) -> tuple[Levels | None, pa.Table, int, int, float]:  # fmt: skip
+    """Density of incidences or the incidences themselves, how many there are and are drawn, sampling error."""
     nothing = pa.table({name: pa.array([], pa.float64()) for name in ("x0", "y0", "x1", "y1", "weight", "edge")})
     if not spec.lines:
-        return None, nothing, 0, 0
+        return None, nothing, 0, 0, 0.0
     node, owner = snapshot.incidence_node, snapshot.incidence_edge
     # A line in view belongs to a hyperedge that may have no node in view at all.
     kept = shown[node] & touched[owner] if detail in ("all", "strongest") else shown[node]
@@ -228,21 +229,28 @@ def _incidences(
         rows = _strongest(edges, weight, None if detail == "all" else STRONGEST_EDGES)
         table, edges = table.iloc[rows], edges[rows]
         columns = {name: table[name].to_numpy() for name in ("x0", "y0", "x1", "y1")}
-        return None, pa.table({**columns, "weight": weight[edges], "edge": edges.astype(np.int64)}), count, len(rows)
+        return (
+            None,
+            pa.table({**columns, "weight": weight[edges], "edge": edges.astype(np.int64)}),
+            count,
+            len(rows),
+            0.0,
+        )
     cell = cell_size(spec.step)
     for name in ("x0", "x1"):
         table[name] = (table[name] - spec.west) / cell
     for name in ("y0", "y1"):
         table[name] = (table[name] - spec.south) / cell
-    if spec.by == "recency":
-        levels = _levels(table, spec, weight[edges], snapshot.edge("last_seen_s")[edges], snapshot)
-        return levels, nothing, count, count
-    by: LineBy = "weight" if spec.by == "weight" else "count"
-    raster = line_density(table.assign(weight=weight[edges]), _cell_bounds(spec), (spec.ny, spec.nx), by)
+    by: LineBy = "count" if spec.by == "kind" else spec.by
+    told = {"weight": weight[edges], "last_seen_s": snapshot.edge("last_seen_s")[edges]}
+    raster = line_density(table.assign(**told), _cell_bounds(spec), (spec.ny, spec.nx), by)
     values = raster.to_numpy().astype(np.float64)
-    drawn = round(count * float(raster.attrs["drawn_share"])) if count else 0
+    drawn = min(round(count * float(raster.attrs["drawn_share"])) if count else 0, count)
+    error = float(raster.attrs["relative_error"])
+    if by == "recency":
+        return _ages(values, spec, snapshot), nothing, count, drawn, error
     scale = spec.scale if spec.by != "kind" else "log"
-    return quantise(values, values > 0, scale, whole=by == "count"), nothing, count, min(drawn, count)
+    return quantise(values, values > 0, scale, whole=by == "count"), nothing, count, drawn, error
 
 
 def _cell_bounds(spec: GraphSpec) -> tuple[float, float, float, float]:

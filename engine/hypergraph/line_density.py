@@ -7,7 +7,7 @@ few segments all are drawn. Plain arrays and tables; it must not know colours or
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import numba
 import numpy as np
@@ -28,7 +28,7 @@ PARTS = 8
 
 _BINS = 128  # of lengths, two to an octave and finer, to find the limit with
 
-By = Literal["count", "weight"]
+By = Literal["count", "weight", "recency"]
 
 
 def line_density(
@@ -44,11 +44,13 @@ def line_density(
     Parameters
     ----------
     segments : pandas.DataFrame, n rows
-        `lon0`, `lat0`, `lon1`, `lat1`, or `x0`, `y0`, `x1`, `y1`; `weight` where `by` needs it. A row with NaN is
-        nowhere. Degrees are taken as they are: what runs beyond ±180 is drawn there.
+        `lon0`, `lat0`, `lon1`, `lat1`, or `x0`, `y0`, `x1`, `y1`; `weight` or `last_seen_s` where `by` needs it.
+        A row with NaN is nowhere. Degrees are taken as they are: what runs beyond ±180 is drawn there.
     bounds : west, south, east, north
     shape : (ny, nx)
-    by : {"count", "weight"}
+    by : {"count", "weight", "recency"}
+        How many, their weight, or the latest `last_seen_s` of those that are drawn: with fewer drawn than there are
+        a cell may tell an earlier time than is true, never a later one.
     budget_cells : int
         What the picture may cost. A segment that crosses ℓ cells in view is drawn with probability
         ``p = min(1, L / ℓ)`` and then counts 1/p, with L the greatest length for which all together keep to the
@@ -56,10 +58,10 @@ def line_density(
 
     Returns
     -------
-    xarray.DataArray of float32
-        Dims (`lat`, `lon`) or (`y`, `x`), row 0 is south; 0 where no segment is. Attributes: `by`, `units`,
-        `drawn_share` (of segments in view), and `relative_error`: the standard error, as a share, of a cell
-        through which as many segments pass as on average through the cells that any passes through
+    xarray.DataArray of float32 or float64
+        Dims (`lat`, `lon`) or (`y`, `x`), row 0 is south; 0 where no segment is (``recency``: float64, NaN).
+        Attributes: `by`, `units`, `drawn_share` (of segments in view), and `relative_error`: the standard error, as a
+        share, of a cell through which as many segments pass as on average through the cells that any passes through
         (0 when all are drawn); of a cell with c times as many it is ``1 / sqrt(c)`` of that. Of weights, as if
         all were equal.
 
@@ -78,18 +80,20 @@ def line_density(
     ----------
     Horvitz & Thompson, JASA 47 (1952): sums from samples of unequal probability.
     """
-    if by not in ("count", "weight"):
-        raise ValueError(f"by is {by!r}; it must be 'count' or 'weight'")
+    if by not in get_args(By):
+        raise ValueError(f"by is {by!r}; it must be one of {', '.join(get_args(By))}")
     if budget_cells < 1:
         raise ValueError(f"budget_cells is {budget_cells}; 1 or more is needed")
     names, degrees = segment_columns(segments)
-    if by == "weight" and "weight" not in segments:
-        raise ValueError(f"by='weight' needs the column 'weight'; there are {list(segments.columns)}")
+    column = {"weight": "weight", "recency": "last_seen_s"}.get(by)
+    if column is not None and column not in segments:
+        raise ValueError(f"by={by!r} needs the column {column!r}; there are {list(segments.columns)}")
     box = density_bounds(bounds, degrees)
     ny, nx = density_shape(shape)
     x0, y0, x1, y1 = (np.ascontiguousarray(segments[name].to_numpy(np.float64, na_value=np.nan)) for name in names)
-    weight = np.ascontiguousarray(segments["weight"].to_numpy(np.float64)) if by == "weight" else np.empty(0)
-    values, share, error = _line_density(x0, y0, x1, y1, weight, box, (ny, nx), budget_cells)
+    amount = np.ascontiguousarray(segments[column].to_numpy(np.float64)) if column is not None else np.empty(0)
+    latest = by == "recency"
+    values, share, error = _line_density(x0, y0, x1, y1, amount, box, (ny, nx), budget_cells, latest)
     raster = labelled(values, by, None, box, degrees)
     raster.attrs |= {"drawn_share": share, "relative_error": error}
     return raster
@@ -97,8 +101,9 @@ def line_density(
 
 def _line_density(
     x0: NDArray[np.float64], y0: NDArray[np.float64], x1: NDArray[np.float64], y1: NDArray[np.float64],
-    weight: NDArray[np.float64], box: tuple[float, float, float, float], shape: tuple[int, int], budget: int,
-) -> tuple[NDArray[np.float32], float, float]:  # fmt: skip
+    amount: NDArray[np.float64], box: tuple[float, float, float, float], shape: tuple[int, int], budget: int,
+    latest: bool,
+) -> tuple[NDArray[np.floating], float, float]:  # fmt: skip
     west, south, east, north = box
     ny, nx = shape
     sx, sy = nx / (east - west), ny / (north - south)
@@ -106,14 +111,17 @@ def _line_density(
     step = max(1, len(x0) // MEASURED)
     counts, totals = _measured(x0, y0, x1, y1, west, south, sx, sy, nx, ny, step)
     limit = _limit(counts * step, totals * step, budget)
-    canvases = np.zeros((PARTS, ny, nx), np.float32)
+    # Seconds since 1970 need more than 24 bits.
+    canvases = np.full((PARTS, ny, nx), -np.inf) if latest else np.zeros((PARTS, ny, nx), np.float32)
     tally = np.zeros((PARTS, 4))
-    _draw(x0, y0, x1, y1, weight, limit, west, south, sx, sy, canvases, tally)
-    values = canvases.sum(axis=0)
+    _draw(x0, y0, x1, y1, amount, limit, west, south, sx, sy, canvases, tally, latest)
+    values = canvases.max(axis=0) if latest else canvases.sum(axis=0)
+    if latest:
+        values[np.isneginf(values)] = np.nan
     drawn, in_view, cells, variance = (float(amount) for amount in tally.sum(axis=0))
     if drawn == in_view:
         return values, 1.0, 0.0
-    touched = max(int(np.count_nonzero(values)), 1)
+    touched = max(int(np.count_nonzero(np.isfinite(values) if latest else values)), 1)
     return values, drawn / in_view, float(np.sqrt(variance / touched) / (cells / touched))
 
 
@@ -191,7 +199,7 @@ def _chance(row):
 
 
 @numba.njit(cache=True, nogil=True, parallel=True)
-def _draw(x0, y0, x1, y1, weight, limit, west, south, sx, sy, canvases, tally):
+def _draw(x0, y0, x1, y1, amount, limit, west, south, sx, sy, canvases, tally, latest):
     """Add the segments that chance takes to the canvases, a part of the rows to each.
 
     `tally` counts those drawn, those in view, their cells, and the sum of (1 - p) / p over these.
@@ -216,14 +224,25 @@ def _draw(x0, y0, x1, y1, weight, limit, west, south, sx, sy, canvases, tally):
             if p < 1.0 and _chance(i) >= p:
                 continue
             drawn += 1
-            amount = np.float32((weight[i] if weight.size else 1.0) / p)
-            _walk(canvas, ax + t0 * (bx - ax), ay + t0 * (by - ay), ax + t1 * (bx - ax), ay + t1 * (by - ay), amount)
+            value = amount[i] if latest else (amount[i] if amount.size else 1.0) / p
+            _walk(
+                canvas,
+                ax + t0 * (bx - ax),
+                ay + t0 * (by - ay),
+                ax + t1 * (bx - ax),
+                ay + t1 * (by - ay),
+                value,
+                latest,
+            )
         tally[part, 0], tally[part, 1], tally[part, 2], tally[part, 3] = drawn, in_view, all_cells, variance
 
 
 @numba.njit(cache=True, nogil=True, inline="always")
-def _walk(canvas, ax, ay, bx, by, amount):
-    """Add an amount to one cell per step along the longer side, from the cell of one end to that of the other."""
+def _walk(canvas, ax, ay, bx, by, value, latest):
+    """Give a value to one cell per step along the longer side, from the cell of one end to that of the other.
+
+    It is added, or with `latest` stays if it is greater than what is there.
+    """
     ny, nx = canvas.shape
     if abs(bx - ax) >= abs(by - ay):
         if bx < ax:
@@ -234,7 +253,7 @@ def _walk(canvas, ax, ay, bx, by, amount):
         low, high = min(ay, by), max(ay, by)
         for column in range(first, last + 1):
             row = min(int(min(max(y, low), high)), ny - 1)
-            canvas[row, column] += amount
+            canvas[row, column] = max(canvas[row, column], value) if latest else canvas[row, column] + value
             y += slope
     else:
         if by < ay:
@@ -245,5 +264,5 @@ def _walk(canvas, ax, ay, bx, by, amount):
         low, high = min(ax, bx), max(ax, bx)
         for row in range(first, last + 1):
             column = min(int(min(max(x, low), high)), nx - 1)
-            canvas[row, column] += amount
+            canvas[row, column] = max(canvas[row, column], value) if latest else canvas[row, column] + value
             x += slope

@@ -1,6 +1,6 @@
-"""Compiles the hypergraph's kernels, and Datashader's, before anyone waits for them.
+"""Compiles the hypergraph's kernels before anyone waits for them.
 
-Datashader keeps no compiled code between processes, so the first picture of each sort costs seconds.
+`density` is not among them: Datashader keeps no compiled code between processes, and no page waits for it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 
 from engine.events.schema import event_table
-from engine.hypergraph.density import By, density
 from engine.hypergraph.graph import Hypergraph
 from engine.hypergraph.graph_fold import GraphFold
 from engine.hypergraph.layout import Layout
@@ -42,9 +41,6 @@ def warm() -> None:
     graph.overlap("e")
     graph.clustering()
     graph.s_components(2)
-    for table in (graph.points(), graph.segments()):
-        for by in get_args(By):
-            density(table, (0.0, -1.0, 2.0, 1.0), (4, 4), by)
     for by in get_args(LineBy):
         line_density(graph.segments(), (0.0, -1.0, 2.0, 1.0), (4, 4), by)
     layout = Layout()

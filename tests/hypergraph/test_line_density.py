@@ -16,18 +16,22 @@ def random_lines(n: int, seed: int = 0, reach: float = 30.0) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
     x0, y0 = rng.uniform(-10, 100, n), rng.uniform(-10, 70, n)
     x1, y1 = x0 + rng.uniform(-reach, reach, n), y0 + rng.uniform(-reach, reach, n)
-    return pd.DataFrame({"x0": x0, "y0": y0, "x1": x1, "y1": y1, "weight": rng.uniform(0, 3, n)})
+    return pd.DataFrame({"x0": x0, "y0": y0, "x1": x1, "y1": y1, "weight": rng.uniform(0, 3, n),
+                         "last_seen_s": 1.7e9 + rng.uniform(0, 1e6, n)})  # fmt: skip
 
 
-@pytest.mark.parametrize("by", ["count", "weight"])
+@pytest.mark.parametrize("by", ["count", "weight", "recency"])
 def test_lines_along_the_cells_are_those_of_datashader(by) -> None:
     rng = np.random.default_rng(1)
     a, b, c = rng.integers(-20, 110, (3, 400)) + 0.5
     flat = pd.DataFrame({"x0": a, "y0": c, "x1": b, "y1": c, "weight": rng.uniform(0, 3, 400)})
     upright = pd.DataFrame({"x0": c, "y0": a, "x1": c, "y1": b, "weight": rng.uniform(0, 3, 400)})
-    lines = pd.concat([flat, upright], ignore_index=True)
-    theirs = np.nan_to_num(density(lines, BOX, SHAPE, by).values.astype(float))
-    assert np.allclose(line_density(lines, BOX, SHAPE, by).values, theirs, rtol=1e-5)
+    lines = pd.concat([flat, upright], ignore_index=True).assign(last_seen_s=1.7e9 + rng.uniform(0, 1e6, 800))
+    theirs, mine = density(lines, BOX, SHAPE, by).values.astype(float), line_density(lines, BOX, SHAPE, by).values
+    if by == "recency":
+        assert np.array_equal(mine, theirs, equal_nan=True) and np.isfinite(mine).sum() > 1_000
+    else:
+        assert np.allclose(mine, np.nan_to_num(theirs), rtol=1e-5)
 
 
 def test_slanted_lines_have_as_many_cells_as_with_datashader_and_nearly_the_same() -> None:
@@ -68,6 +72,15 @@ def test_with_a_budget_it_is_right_in_the_mean_and_as_uncertain_as_it_says() -> 
     assert found == pytest.approx(said, rel=0.25)
     bias = (values.mean(axis=0) - whole)[typical] / (whole[typical] * said / np.sqrt(40))
     assert np.abs(bias).mean() < 1.2  # 0.8 for a normal distribution without bias
+
+
+def test_of_a_sample_of_lines_no_time_is_later_than_of_all() -> None:
+    lines = random_lines(40_000, reach=60.0)
+    whole = line_density(lines, BOX, SHAPE, "recency").values
+    part = line_density(lines, BOX, SHAPE, "recency", budget_cells=200_000)
+    there = np.isfinite(part.values)
+    assert part.attrs["drawn_share"] < 0.9 and there.mean() > 0.9
+    assert (part.values[there] <= whole[there]).all() and (part.values[there] == whole[there]).mean() > 0.1
 
 
 def test_the_same_lines_make_the_same_picture_every_time() -> None:
