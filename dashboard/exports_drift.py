@@ -6,8 +6,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from dashboard.components.csv_cells import csv_of_frame
 from dashboard.components.drift_state import DriftState
-from dashboard.csv_cells import csv_of_frame
 from dashboard.exports import Export, Maker, moment_of, state_of
 from engine.frames.drift_frame import DriftFrame, DriftSpec
 from engine.station import Station
@@ -40,9 +40,15 @@ def alerts_csv_bytes(frame: DriftFrame) -> bytes:
     return csv_of_frame(frame.alerts)
 
 
+def clusters_csv_bytes(frame: DriftFrame) -> bytes:
+    """The clusters with their numbers, one row each; definitions and units are in docs/page-drift.md."""
+    return csv_of_frame(frame.clusters.drop(columns=["spark", "activity_spark"]))
+
+
 PAGE_EXPORTS = {
     "drift.csv": Export("text/csv; charset=utf-8", _drift(csv_bytes)),
     "alerts.csv": Export("text/csv; charset=utf-8", _drift(alerts_csv_bytes)),
+    "clusters.csv": Export("text/csv; charset=utf-8", _drift(clusters_csv_bytes)),
     "drift.nc": Export("application/x-netcdf", _drift(netcdf_bytes)),
 }
 """Files of this page, by name."""

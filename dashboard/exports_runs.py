@@ -13,11 +13,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet
 import xarray as xr
 
+from dashboard.components.csv_cells import csv_of_table
 from dashboard.components.run_listing import listing
 from dashboard.components.run_plot import run_html_bytes
 from dashboard.components.run_rows import PARAMETERS
 from dashboard.components.runs_state import RunsState
-from dashboard.csv_cells import csv_of_table
 from dashboard.exports import Export, Maker, state_of
 from engine.runs.artifact import ArtifactMissing, ArtifactUnreadable, read_artifact
 from engine.runs.validator import METRICS

@@ -24,7 +24,17 @@ from engine.events.schema import DRILL_ENDED, FIX
 from engine.frames.board import FrameBoard
 from engine.frames.drift_frame import DriftFrame, DriftSpec, compute_drift_frame
 from engine.hypergraph.clusters_fold import PositionClusters
-from engine.monitors import AlertBoard, Grouping, MonitorBoard, MonitorRunner, announce_alerts, as_of, standard_monitors
+from engine.monitors import (
+    AlertBoard,
+    ClusterBoard,
+    Grouping,
+    MonitorBoard,
+    MonitorRunner,
+    announce_alerts,
+    as_of,
+    clusters_as_of,
+    standard_monitors,
+)
 from engine.monitors.marks import MARKED_KINDS, MarkFold
 from engine.monitors.vocabulary import DRILL_STARTED
 
@@ -88,11 +98,12 @@ class Monitoring:
             standard_monitors(points), sink=self._say, grouping=self.places if grouping is None else grouping
         )
         self.results, self.alerts, self.marks = MonitorBoard(), AlertBoard(), MarkFold()
+        self.clusters = ClusterBoard()
         self.board: FrameBoard[DriftSpec, DriftFrame] = FrameBoard(self._compute)
         self._drill: DrillSource | None = None
         self._drilling = threading.Lock()
         self._seq: Callable[[], int] = lambda: 0
-        self._made: dict[DriftSpec, tuple[tuple[int, int, int], DriftFrame]] = {}
+        self._made: dict[DriftSpec, tuple[tuple[int, ...], DriftFrame]] = {}
 
     def start(self, follower: Follower, recent: pa.Table | None, now_s: float) -> None:
         """Fold what the log holds of the recent past, silently, and listen from then on.
@@ -106,6 +117,7 @@ class Monitoring:
             Epoch seconds.
         """
         self.results, self.alerts = as_of(self._log, now_s)
+        self.clusters = clusters_as_of(self._log, now_s)
         day_ago, now = pd.Timestamp(now_s - 86_400.0, unit="s", tz="UTC"), pd.Timestamp(now_s, unit="s", tz="UTC")
         self.marks.apply(self._log.between(day_ago, now, kinds=list(MARKED_KINDS)))
         if recent is not None:
@@ -122,6 +134,7 @@ class Monitoring:
         follower.add(self.runner)
         follower.add(self.results)
         follower.add(self.alerts)
+        follower.add(self.clusters)
         follower.add(self.marks)
         follower.on_batch(lambda events: announce_alerts(self._bus.publish, self._instance, events))
         self._bus.subscribe(DRILLS_CHANNEL, answer_requests(self.start_drill, self._cancel_soon))
@@ -201,13 +214,14 @@ class Monitoring:
 
     def _compute(self, spec: DriftSpec, moment_s: float) -> DriftFrame:
         if spec.moment_s is not None:
-            return compute_drift_frame(spec, moment_s, self._seq(), *as_of(self._log, moment_s))
-        results, alerts = self.results, self.alerts
+            boards = (*as_of(self._log, moment_s), clusters_as_of(self._log, moment_s))
+            return compute_drift_frame(spec, moment_s, self._seq(), *boards)
+        results, alerts, clusters = self.results, self.alerts, self.clusters
         # Results come once a minute: between them the frame is the one that is there. Muting ends by the clock.
-        key = (results.version, alerts.version, int(moment_s // 30.0))
+        key = (results.version, alerts.version, clusters.version, int(moment_s // 30.0))
         kept = self._made.get(spec)
         if kept is not None and kept[0] == key:
             return kept[1]
-        frame = compute_drift_frame(spec, moment_s, self._seq(), results, alerts)
+        frame = compute_drift_frame(spec, moment_s, self._seq(), results, alerts, clusters)
         self._made = {s: made for s, made in self._made.items() if made[0] == key} | {spec: (key, frame)}
         return frame

@@ -22,6 +22,7 @@ from dashboard.components.drift_words import RATES, metric_word, value_text
 from dashboard.components.inspector import CSS, utc_text
 from dashboard.components.widget_style import heading, styled
 from engine.frames.drift_frame import DriftFrame, Series
+from engine.hypergraph.clusters import DEFINITIONS
 
 MUTE_S = {"15 minutes": 900.0, "1 hour": 3_600.0, "1 day": 86_400.0}
 """How long an alert can be muted for, by label, s."""
@@ -87,7 +88,10 @@ class DriftInspector(pn.viewable.Viewer):
         if state.alert:
             html = alert_html(alert, state.theme) if alert is not None else _gone(state.alert)
         elif state.series:
-            html = series_html(series, state.theme) if series is not None else _gone(state.series)
+            known = frame.clusters[frame.clusters["cluster"] == entity]
+            html = series_html(series, state.theme) if series is not None else ""
+            html += numbers_html(known.iloc[0].to_dict()) if len(known) else ""
+            html = html or _gone(state.series)
         else:
             html = overview_html(frame)
         if self.text.object != html:
@@ -229,6 +233,16 @@ def events_html(events: pa.Table) -> str:
         for row in rows
     )
     return f"<h4>Last events behind it</h4><table>{body}</table>"
+
+
+def numbers_html(cluster: Mapping[str, Any]) -> str:
+    """What a cluster is besides alarms: its numbers with their definitions."""
+    rows = [
+        _row(name.replace("_", " "), escape(value_text(_or_nan(cluster.get(name)), unit if unit != "1" else "")), means)
+        for name, (unit, means) in DEFINITIONS.items()
+        if math.isfinite(_or_nan(cluster.get(name)))
+    ]
+    return f"<h3>{escape(str(cluster['cluster']))}</h3><dl>{''.join(rows)}</dl>" if rows else ""
 
 
 def _gone(key: str) -> str:

@@ -13,7 +13,7 @@ from dashboard.words import Word
 WINDOWS = {"15 minutes": 900, "1 hour": 3_600, "6 hours": 21_600, "12 hours": 43_200}
 """Windows offered, by label, s."""
 
-LISTS = {"Alerts": "alerts", "Clusters": "clusters", "Map": "map"}
+LISTS = {"Alerts": "alerts", "Clusters": "clusters", "Places": "places", "Map": "map"}
 """What stands under the small multiples, by label."""
 
 SHOWN = {"Open": "open", "Raised": "raised", "All": "all"}

@@ -13,7 +13,15 @@ from dashboard.components.drift_controls import DriftControls
 from dashboard.components.drift_inspector import DriftInspector
 from dashboard.components.drift_map import DriftMap
 from dashboard.components.drift_state import LISTS, DriftState
-from dashboard.components.feed import ALERT_COLUMNS, CLUSTER_COLUMNS, Feed, alert_rows, cluster_rows
+from dashboard.components.feed import (
+    ALERT_COLUMNS,
+    CLUSTER_COLUMNS,
+    PLACE_COLUMNS,
+    Feed,
+    alert_rows,
+    cluster_rows,
+    place_rows,
+)
 from dashboard.components.inspector import utc_text
 from dashboard.components.multiples import Multiples
 from dashboard.components.page_view import PageView
@@ -46,6 +54,7 @@ class DriftView(PageView):
         self.multiples = Multiples(selected=s.series)
         self.alerts = Feed(columns=ALERT_COLUMNS, acts=True, selected=s.alert, empty="No alert stands: quiet.")
         self.clusters = Feed(columns=CLUSTER_COLUMNS, empty="No cluster was told of inside the window.")
+        self.places = Feed(columns=PLACE_COLUMNS, empty="No place was told of inside the window.")
         self.lists = styled(pn.widgets.RadioButtonGroup(options=LISTS, value=s.listed))
         self.told = pn.pane.Str(
             "", margin=(8, 10), stylesheets=["pre { margin: 0; font: inherit; color: var(--muted); }"]
@@ -56,14 +65,14 @@ class DriftView(PageView):
             self.multiples, pn.Row(self.lists, self.told, margin=(0, 12), sizing_mode="stretch_width", height=38),
             self._under, sizing_mode="stretch_both", margin=0,
         )  # fmt: skip
-        self.lists.param.update(sizing_mode="fixed", width=240, height=30)
+        self.lists.param.update(sizing_mode="fixed", width=300, height=30)
         self.watch = station.monitoring.board.watch(self.spec(), lambda: self.wake())
         self._shown: tuple[DriftFrame, Any] | None = None
         self._behind: tuple[str, pa.Table | None] = ("", None)
         self.lists.param.watch(lambda event: s.param.update(listed=event.new), "value")
         self.multiples.on_series = self._on_series
         self.alerts.on_act = self._on_alert
-        self.clusters.on_act = lambda _, key: self._on_series(key)
+        self.clusters.on_act = self.places.on_act = lambda _, key: self._on_series(key)
         self.inspector.on_answer = self._answer
         self.controls.on_drill = self._drill
         self._place()
@@ -91,6 +100,7 @@ class DriftView(PageView):
         shown = self._wanted(frame.alerts)
         self.alerts.param.update(rows=alert_rows(shown), selected=s.alert, now_s=frame.moment_s)
         self.clusters.param.update(rows=cluster_rows(frame.clusters), selected=s.series, now_s=frame.moment_s)
+        self.places.param.update(rows=place_rows(frame.located), selected=s.series, now_s=frame.moment_s)
         self.told.object = f"{len(shown)} of {len(frame.alerts)} alerts · {len(frame.clusters)} clusters"
         if self._map is not None:
             self._map.draw(shown, frame.places)
@@ -139,7 +149,7 @@ class DriftView(PageView):
         if listed == "map" and self._map is None:
             self._map = DriftMap(self.state)
             self._shown = None
-        wanted = {"alerts": self.alerts, "clusters": self.clusters, "map": self._map}[listed]
+        wanted = {"alerts": self.alerts, "clusters": self.clusters, "places": self.places, "map": self._map}[listed]
         if self._under.objects != [wanted]:
             self._under.objects = [wanted]
             self._under.height = MAP_HEIGHT if listed == "map" else LIST_HEIGHT

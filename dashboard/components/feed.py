@@ -12,6 +12,8 @@ from panel.custom import JSComponent
 
 from dashboard.components.drift_words import monitor_word, value_text
 from dashboard.theme import ASSETS
+from engine.hypergraph.clusters import DEFINITIONS
+from engine.monitors.cluster_numbers import NUMBERS
 
 MOST_ROWS = 200
 """Rows drawn at most; the filters reach the others."""
@@ -38,6 +40,34 @@ CLUSTER_COLUMNS = [
         "kind": "spark",
         "means": "Share of the threshold (dashed) over time",
     },
+    {"name": "node_count", "title": "nodes", "kind": "number", "means": "Entities in it, last 15 min"},
+    {"name": "activity", "title": "activity, events", "kind": "number", "means": "Events of its nodes, last 15 min"},
+    {"name": "activity_spark", "title": "activity over time", "kind": "spark", "means": "Events, greatest at the top"},
+    *(
+        {"name": name, "title": title, "kind": "number",
+         "means": f"{DEFINITIONS[name][1]} (unit {DEFINITIONS[name][0]})"}
+        for name, title in (
+            ("activity_score", "activity score"), ("coherence", "coherence"), ("entropy", "entropy, bit"),
+            ("silence_pressure", "silence pressure"), ("asn_diversity", "ASN diversity"), ("radius_km", "radius, km"),
+        )
+    ),
+    {"name": "centroid", "title": "centroid, °N °E", "kind": "text", "means": "Mean direction of its positions"},
+]  # fmt: skip
+PLACE_COLUMNS = [
+    {"name": "place", "title": "place", "kind": "text", "means": "Known exchange point, unknown one, or lane"},
+    {"name": "state", "title": "state", "kind": "state", "means": "Whether an alarm stands"},
+    {"name": "monitor", "title": "monitor", "kind": "text", "means": "Which monitor speaks"},
+    {"name": "label", "title": "label", "kind": "text", "means": "What that monitor calls it"},
+    {"name": "value", "title": "value", "kind": "number", "means": "The newest number of that monitor"},
+    {"name": "threshold", "title": "alarm at", "kind": "number", "means": "Where the alarm is raised"},
+    {"name": "n", "title": "events", "kind": "number", "means": "Events or paths that the number rests on"},
+    {
+        "name": "spark",
+        "title": "over the window",
+        "kind": "spark",
+        "means": "Share of the threshold (dashed) over time",
+    },
+    {"name": "where", "title": "position, °N °E", "kind": "text", "means": "Latitude and longitude, degrees"},
 ]
 
 
@@ -98,12 +128,45 @@ def cluster_rows(clusters: pd.DataFrame) -> list[dict[str, Any]]:
     return [
         {
             "key": f"{row['top']}/{row['cluster']}", "css": str(row["state"]), "cluster": str(row["cluster"]),
-            "state": str(row["state"]), "monitor": monitor_word(str(row["top"])).title, "label": str(row["label"]),
-            "value": _plain(row["value"]), "value_text": _text(row["value"], row["unit"]), "n": int(row["n"]),
-            "spark": list(row["spark"]),
+            "state": str(row["state"]), "monitor": monitor_word(str(row["top"])).title if row["top"] else "–",
+            "label": str(row["label"]), "value": _plain(row["value"]), "value_text": _text(row["value"], row["unit"]),
+            "n": int(row["n"]), "spark": list(row["spark"]), "activity_spark": _scaled(row["activity_spark"]),
+            "centroid": _degrees(row["lat"], row["lon"]), **_numbers(row),
         }
         for row in clusters.to_dict("records")
     ]  # fmt: skip
+
+
+def place_rows(located: pd.DataFrame) -> list[dict[str, Any]]:
+    """Places of a `DriftFrame` as rows of a `Feed`."""
+    return [
+        {
+            "key": f"{row['monitor']}/{row['place']}", "css": str(row["state"]), "place": str(row["place"]),
+            "state": str(row["state"]), "monitor": monitor_word(str(row["monitor"])).title, "label": str(row["label"]),
+            "value": _plain(row["value"]), "value_text": _text(row["value"], row["unit"]), "n": int(row["n"]),
+            "threshold": _plain(row["threshold"]), "threshold_text": _text(row["threshold"], row["unit"]),
+            "spark": list(row["spark"]), "where": _degrees(row["lat"], row["lon"]),
+        }
+        for row in located.head(MOST_ROWS).to_dict("records")
+    ]  # fmt: skip
+
+
+def _numbers(row: dict[str, Any]) -> dict[str, Any]:
+    """Value and text of each number of a cluster; a dash where it is not known."""
+    out: dict[str, Any] = {}
+    for name in NUMBERS:
+        out |= {name: _plain(row[name]), f"{name}_text": _text(row[name], "")}
+    return out
+
+
+def _scaled(values: list[float]) -> list[float]:
+    """Values over the greatest of them, which the picture draws as 1."""
+    top = max(values, default=0.0)
+    return [round(value / top, 4) for value in values] if top > 0.0 else []
+
+
+def _degrees(lat: Any, lon: Any) -> str:
+    return f"{lat:.3f} {lon:.3f}" if _plain(lat) is not None and _plain(lon) is not None else "–"
 
 
 def _seconds(moment: pd.Timestamp) -> float | None:

@@ -16,9 +16,9 @@ import pyarrow.parquet as pq
 from bokeh.embed import components
 from bokeh.resources import Resources
 
+from dashboard.components.csv_cells import csv_of_table
 from dashboard.components.graph_plot import graph_plot
 from dashboard.components.graph_rows import arranged
-from dashboard.csv_cells import csv_of_table
 from engine.frames.graph_frame import GraphFrame
 from engine.hypergraph.graph_snapshot import GraphSnapshot
 

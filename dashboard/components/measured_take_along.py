@@ -14,11 +14,11 @@ import xarray as xr
 from bokeh.embed import components
 from bokeh.resources import Resources
 
+from dashboard.components.csv_cells import csv_of_frame
 from dashboard.components.field_plot import _mercator_axes
 from dashboard.components.measured_columns import residual_limit, sigma_limits
 from dashboard.components.measured_map import colours_of
 from dashboard.components.measured_state import LAWS, MeasuredState
-from dashboard.csv_cells import csv_of_frame
 from dashboard.theme import THEMES
 from engine.frames.measured_frame import FOLDS, MeasuredFrame
 from engine.geo import web_mercator
@@ -64,13 +64,6 @@ def netcdf_bytes(frame: MeasuredFrame, state: MeasuredState) -> bytes:
         encoding = {str(n): {"zlib": True, "complevel": 4} for n in dataset.data_vars if dataset[n].ndim == 2}
         dataset.to_netcdf(path, engine="h5netcdf", encoding=encoding)
         return path.read_bytes()
-
-
-def csv_bytes(frame: MeasuredFrame, state: MeasuredState) -> bytes:
-    """The points with what is modelled of them; it can be handed in again as it is."""
-    table = frame.table(state.law, state.carried_m, state.fixed_m)
-    renamed = table.rename(columns={"fixed_lat": "receiver_lat", "fixed_lon": "receiver_lon"})
-    return csv_of_frame(renamed, date_format="%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def measured_plot(frame: MeasuredFrame, state: MeasuredState) -> hv.Layout:
@@ -130,7 +123,7 @@ def python_lines(frame: MeasuredFrame) -> str:
         "links = pd.read_csv('measured.csv', dtype={'session': str, 'receiver': str})\n"
         f"grid = Grid.web_mercator({', '.join(repr(v) for v in grid.bounds)}, shape={grid.shape!r})\n"
         f"print(fit_log_distance(links), law_intervals(links, block_m={spec.block_m!r}))\n"
-        f"field = measured_field(fit_measured(links), grid, receiver={spec.receiver!r})\n"
+        "field = measured_field(fit_measured(links), grid, receiver=links['receiver'].iloc[0])\n"
         "print(field)\n"
         f"scores = score_blocks(links, block_m={spec.block_m!r}, folds={FOLDS})\n"
         "print(scores)\n"

@@ -16,6 +16,7 @@ shell(
     take=(
         ("drift.csv", "CSV", "Every number of the monitors over the window, with units"),
         ("alerts.csv", "Alerts CSV", "The alert feed with its evidence"),
+        ("clusters.csv", "Clusters CSV", "The clusters with their numbers, one row each"),
         ("drift.nc", "NetCDF", "The series with units and thresholds"),
     ),
     hints=(("scrub", "Drag the time slider back, then press space"), ("pick", "Click a card to see why")),

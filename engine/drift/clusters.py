@@ -64,6 +64,7 @@ class ClusterMonitor(Monitor):
         self._alarms: dict[int, Hysteresis] = {}
         self._metrics: dict[int, Metric] = {}
         self._labels: dict[int, str] = {}
+        self._where: dict[int, tuple[float, float]] = {}
 
     def state(self) -> dict[str, Metric]:
         """Summary of all clusters: ``clusters`` watched, ``raised`` among them, and the ``highest`` of them."""
@@ -94,6 +95,10 @@ class ClusterMonitor(Monitor):
         order = sorted(told, key=lambda name: (told[name].state != "raised", -abs(told[name].value), name))
         some = {name: (told[name], self._labels.get(self._slots[name], "")) for name in order[:MOST_RESULTS]}
         return {**some, "raised": (self.state()["raised"], "")}
+
+    def located(self) -> dict[str, tuple[float, float]]:
+        """Where those are that are about a place of their own, degrees."""
+        return {self._names[slot]: place for slot, place in self._where.items()}
 
     def raised(self) -> list[str]:
         """Clusters whose alarm stands."""
@@ -160,6 +165,7 @@ class ClusterMonitor(Monitor):
         self._alarms.pop(slot, None)
         self._metrics.pop(slot, None)
         self._labels.pop(slot, None)
+        self._where.pop(slot, None)
 
     def _judge(
         self, slot: int, at_s: float, value: float, n: int, *, tested: float | None = None, label: str = "",
@@ -179,6 +185,8 @@ class ClusterMonitor(Monitor):
         )  # fmt: skip
         self._metrics[slot] = metric
         self._labels[slot] = label
+        if place is not None:
+            self._where[slot] = place
         if changed is None:
             return []
         return [Transition(self.name, metric, at_s, changed, self._names[slot], label, tuple(parts), place)]

@@ -131,6 +131,10 @@ class Monitor(ABC):
     def results(self) -> dict[str, tuple[Metric, str]]:
         """What is worth keeping of this moment, with labels: each number of the whole, or those of some clusters."""
 
+    def located(self) -> dict[str, tuple[float, float]]:
+        """Latitude and longitude, degrees, of those results that are about a place of their own."""
+        return {}
+
     @abstractmethod
     def raised(self) -> list[str]:
         """Whom an alarm stands for."""

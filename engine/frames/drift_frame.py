@@ -16,12 +16,18 @@ from numpy.typing import NDArray
 
 from engine.monitors.alerts import AlertBoard
 from engine.monitors.board import MonitorBoard, MonitorStatus
+from engine.monitors.cluster_numbers import ClusterBoard
 
 SUMMARY = "raised"
 """Name under which a monitor of clusters tells how many of them are raised; shown where no cluster has a number."""
 
 ABOUT_THE_WHOLE = ("gate", "stability")
 """Monitors whose results are metrics of the whole graph: one series each. The others have one per cluster."""
+
+ABOUT_PLACES = ("exchange", "phantom", "conflict")
+"""Monitors of places: known exchange points, unknown ones, lanes that two sides hold."""
+
+LOCATED = ("monitor", "place", "lat", "lon", "state", "value", "unit", "threshold", "label", "n", "spark")
 
 MOST_POINTS = 240
 """Points of a series on the page; of more, each stretch keeps its highest."""
@@ -111,11 +117,16 @@ class DriftFrame:
     alerts : DataFrame
         Newest first, columns `engine.monitors.alerts.COLUMNS`.
     clusters : DataFrame
-        One row per cluster: ``cluster``, ``state``, ``raised`` (monitors), ``top`` (the monitor that stands out
-        most), ``value``, ``unit``, ``threshold``, ``label``, ``n``, ``spark`` (list of float, share of threshold).
+        One row per cluster that monitors tell of, then those that only have numbers: ``cluster``, ``state``,
+        ``raised`` (monitors), ``top`` (the monitor that stands out most), ``value``, ``unit``, ``threshold``,
+        ``label``, ``n``, ``spark`` (list of float, share of threshold), and of C1 ``lat``, ``lon``,
+        `engine.monitors.cluster_numbers.NUMBERS` (NaN where not known), ``activity_spark``.
     monitors : tuple of MonitorStatus
     places : DataFrame
         Clusters with a place and a score of intent: ``lat``, ``lon`` (degrees), ``score`` (0 to 1).
+    located : DataFrame
+        What `ABOUT_PLACES` watch, one row each: ``monitor``, ``place``, ``lat``, ``lon``, ``state``, ``value``,
+        ``unit``, ``threshold``, ``label``, ``n``, ``spark``.
     """
 
     spec: DriftSpec
@@ -126,6 +137,7 @@ class DriftFrame:
     clusters: pd.DataFrame
     monitors: tuple[MonitorStatus, ...] = ()
     places: pd.DataFrame = field(default_factory=lambda: pd.DataFrame({"lat": [], "lon": [], "score": []}))
+    located: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(LOCATED)))
 
     def find(self, monitor: str, entity: str) -> Series | None:
         """One of the series."""
@@ -160,8 +172,9 @@ class DriftFrame:
 
 
 def compute_drift_frame(
-    spec: DriftSpec, moment_s: float, seq: int, monitors: MonitorBoard, alerts: AlertBoard
-) -> DriftFrame:
+    spec: DriftSpec, moment_s: float, seq: int, monitors: MonitorBoard, alerts: AlertBoard,
+    clusters: ClusterBoard | None = None,
+) -> DriftFrame:  # fmt: skip
     """The frame of a moment from the boards of that moment.
 
     Parameters
@@ -173,6 +186,7 @@ def compute_drift_frame(
         Last event folded into the boards.
     monitors : MonitorBoard
     alerts : AlertBoard
+    clusters : ClusterBoard, optional
     """
     latest = monitors.latest()
     latest = latest[latest["time"] >= pd.Timestamp(moment_s - spec.window_s, unit="s", tz="UTC")]
@@ -191,7 +205,8 @@ def compute_drift_frame(
     series += [_series(monitors, row, start_s) for row in silent.to_dict("records")]
     return DriftFrame(
         spec, moment_s, seq, tuple(s for s in series if len(s.time_s)), alerts.table(moment_s),
-        _clusters(monitors, of_clusters, start_s), tuple(monitors.monitors()), _places(of_clusters),
+        _with_numbers(_clusters(monitors, of_clusters, start_s), clusters, moment_s, spec.window_s),
+        tuple(monitors.monitors()), _places(of_clusters), _located(monitors, of_clusters, start_s),
     )  # fmt: skip
 
 
@@ -257,14 +272,47 @@ def _clusters(monitors: MonitorBoard, latest: pd.DataFrame, start_s: float) -> p
         )  # fmt: skip
     out = pd.DataFrame(rows, columns=[*columns[:-1], "excess"])
     out = out.sort_values(["excess", "cluster"], ascending=[False, True], ignore_index=True).head(MOST_CLUSTERS)
-    out["spark"] = [_spark(monitors, row, start_s) for row in out.to_dict("records")]
+    out["spark"] = [
+        _spark(monitors, row["top"], row["cluster"], row["threshold"], start_s) for row in out.to_dict("records")
+    ]
     return out[columns]
 
 
-def _spark(monitors: MonitorBoard, row: dict, start_s: float) -> list[float]:
-    found = monitors.series(row["top"], row["cluster"])
+def _with_numbers(told: pd.DataFrame, board: ClusterBoard | None, moment_s: float, window_s: float) -> pd.DataFrame:
+    """The numbers of each cluster beside what monitors say of it; clusters that no monitor speaks of come last."""
+    numbers = (board or ClusterBoard()).table(moment_s, window_s).rename(columns={"spark": "activity_spark"})
+    both = told.merge(numbers, on="cluster", how="outer", sort=False)
+    rank = {name: place for place, name in enumerate(told["cluster"])}
+    both = both.assign(rank=both["cluster"].map(rank).fillna(len(rank)).astype(float))
+    both = both.sort_values(["rank", "activity", "cluster"], ascending=[True, False, True], ignore_index=True)
+    empty = {"state": "quiet", "raised": "", "top": "", "unit": "", "label": "", "n": 0}
+    both = both.fillna({name: value for name, value in empty.items() if name in both})
+    for name in ("spark", "activity_spark"):
+        both[name] = [value if isinstance(value, list) else [] for value in both[name]]
+    return both.drop(columns="rank").head(MOST_CLUSTERS)
+
+
+def _located(monitors: MonitorBoard, latest: pd.DataFrame, start_s: float) -> pd.DataFrame:
+    """What the monitors of places say, those that stand out first."""
+    found = latest[latest["monitor"].isin(ABOUT_PLACES)]
+    found = found.assign(excess=_excess(found)).sort_values(["excess", "entity"], ascending=[False, True])
+    rows = [
+        {
+            "monitor": row["monitor"], "place": str(row["entity"]), "lat": _number(row["lat"]),
+            "lon": _number(row["lon"]), "state": str(row["state"]), "value": float(row["value"]),
+            "unit": str(row["unit"] or ""), "threshold": _number(row["threshold"]), "label": str(row["label"] or ""),
+            "n": int(row["n"]), "spark": _spark(monitors, row["monitor"], row["entity"], row["threshold"], start_s),
+        }
+        for row in found.head(MOST_CLUSTERS).to_dict("records")
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=list(LOCATED))
+
+
+def _spark(monitors: MonitorBoard, monitor: str, entity: str, threshold: object, start_s: float) -> list[float]:
+    found = monitors.series(monitor, entity)
     recent = found[found["time"] >= pd.Timestamp(start_s, unit="s", tz="UTC")]["value"].to_numpy(float)
-    scale = row["threshold"] if np.isfinite(row["threshold"]) and row["threshold"] else 1.0
+    limit = _number(threshold)
+    scale = limit if np.isfinite(limit) and limit else 1.0
     return [round(float(v), 4) for v in np.nan_to_num(recent[_kept(recent)][-60:] / scale)]
 
 

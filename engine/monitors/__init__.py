@@ -9,8 +9,9 @@ from __future__ import annotations
 from engine.monitors.alerts import AlertBoard
 from engine.monitors.announce import announce_alerts, decode_alert, encode_alert
 from engine.monitors.board import MonitorBoard, MonitorStatus
+from engine.monitors.cluster_numbers import ClusterBoard
 from engine.monitors.grouping import Grouping, MappedGrouping, subnet_of
-from engine.monitors.past import as_of
+from engine.monitors.past import as_of, clusters_as_of
 from engine.monitors.runner import MonitorRunner
 from engine.monitors.standard import standard_monitors
 from engine.monitors.vocabulary import (
@@ -20,6 +21,7 @@ from engine.monitors.vocabulary import (
     DRILL_ENDED,
     DRILL_STARTED,
     FAILED,
+    MEASURED,
     MUTED,
     OWN_KINDS,
     RECOVERED,
@@ -34,12 +36,14 @@ __all__ = [
     "DRILL_ENDED",
     "DRILL_STARTED",
     "FAILED",
+    "MEASURED",
     "MUTED",
     "OWN_KINDS",
     "RECOVERED",
     "RESULT",
     "TICK",
     "AlertBoard",
+    "ClusterBoard",
     "Grouping",
     "MappedGrouping",
     "MonitorBoard",
@@ -47,6 +51,7 @@ __all__ = [
     "MonitorStatus",
     "announce_alerts",
     "as_of",
+    "clusters_as_of",
     "decode_alert",
     "encode_alert",
     "standard_monitors",

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -67,7 +69,7 @@ def alert_id(monitor: str, entity: str, raised_s: float) -> str:
 
 def result_rows(
     monitor: str, metrics: dict[str, tuple[Metric, str]], at_s: float, changes: Changes, evidence: Evidence,
-    version: int,
+    version: int, places: Mapping[str, tuple[float, float]] = MappingProxyType({}),
 ) -> list[dict[str, Any]]:  # fmt: skip
     """One row per number that a monitor has, at one moment."""
     rows = []
@@ -77,7 +79,7 @@ def result_rows(
             "monitor": monitor, **_numbers(metric), "label": label, "version": version,
             "change": told and changes.look(monitor, entity, metric.value),
         }  # fmt: skip
-        rows.append(_row(RESULT, entity, monitor, at_s, payload, evidence.place(entity)))
+        rows.append(_row(RESULT, entity, monitor, at_s, payload, places.get(entity) or evidence.place(entity)))
     return rows
 
 

@@ -13,7 +13,8 @@ import pyarrow as pa
 from engine.drift.metric import ALERT_CLEARED, ALERT_RAISED
 from engine.monitors.alerts import AlertBoard
 from engine.monitors.board import MonitorBoard
-from engine.monitors.vocabulary import ACKNOWLEDGED, FAILED, MUTED, RECOVERED, RESULT
+from engine.monitors.cluster_numbers import ClusterBoard
+from engine.monitors.vocabulary import ACKNOWLEDGED, DRILL_ENDED, FAILED, MEASURED, MUTED, RECOVERED, RESULT
 
 RESULTS_WINDOW_S = 12 * 3600.0
 """How far back results are read, s: as much as a live board holds."""
@@ -49,6 +50,13 @@ def as_of(
     kinds = [ALERT_RAISED, ALERT_CLEARED, ACKNOWLEDGED, MUTED]
     alerts.apply(log.between(_moment(moment_s - alerts_window_s), end, kinds=kinds))
     return monitors, alerts
+
+
+def clusters_as_of(log: _Log, moment_s: float, window_s: float = RESULTS_WINDOW_S) -> ClusterBoard:
+    """Numbers of the clusters as they were told up to a moment, epoch seconds."""
+    board = ClusterBoard()
+    board.apply(log.between(_moment(moment_s - window_s), _moment(moment_s), kinds=[MEASURED, DRILL_ENDED]))
+    return board
 
 
 def _moment(moment_s: float) -> np.datetime64:

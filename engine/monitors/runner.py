@@ -28,6 +28,7 @@ from engine.events.schema import FIX
 from engine.hypergraph.clusters_track import BORN, DIED, MERGED, SPLIT
 from engine.hypergraph.relations import PROMOTED
 from engine.hypergraph.shadow import EXPIRED
+from engine.monitors.cluster_numbers import ClusterNumbers, measured_rows
 from engine.monitors.evidence import Evidence
 from engine.monitors.grouping import Grouping, group, subnet_of
 from engine.monitors.isolation import LIMIT_S, Isolated
@@ -116,6 +117,7 @@ class MonitorRunner:
         self._tick: int | None = None
         self._evidence = Evidence()
         self._changes = Changes()
+        self._numbers = ClusterNumbers()
         self._raised: dict[tuple[str, str], float] = {}
         self._lock = threading.Lock()
 
@@ -226,6 +228,7 @@ class MonitorRunner:
         codes, names = piece.clusters()
         lat, lon = (table[name].to_numpy().astype(np.float64) for name in ("lat", "lon"))
         self._evidence.push(codes[active], names, seq[active], piece.time_s[active], lat[active], lon[active])
+        self._count(piece, np.union1d(active, piece.rows_of((FIX,))), lat, lon)
         changes = piece.rows_of(graph_vocabulary.MUTATIONS)
         if len(changes):
             targets, target_names = encoded(table["entity"].take(pa.array(changes)))
@@ -235,6 +238,17 @@ class MonitorRunner:
             wanted = piece if getattr(wall.monitor, "reads_all", False) else activity
             if wanted.num_rows:
                 self._ask(name, partial(_update, batch=wanted))
+
+    def _count(self, piece: EventBatch, rows: np.ndarray, lat: np.ndarray, lon: np.ndarray) -> None:
+        """Tell the numbers of clusters of events; of a host's event the host is the node, else its entity."""
+        if not len(rows):
+            return
+        codes, names = piece.clusters()
+        told = piece.payload({"src_ip": str, "asn": float}, rows)
+        node = np.array(piece.table["entity"].take(pa.array(rows)).to_pylist(), dtype=object)
+        node = np.where(told["src_ip"] == None, node, told["src_ip"])  # noqa: E711 (elementwise)
+        cluster = np.array(names, dtype=object)[codes[rows]]
+        self._numbers.push(cluster, node, piece.time_s[rows], lat[rows], lon[rows], told["asn"])
 
     def _pass(self, tick: int, next_seq: int) -> None:
         """Bring all monitors to each moment up to a tick, in order, and write results where they are due."""
@@ -281,12 +295,13 @@ class MonitorRunner:
     def _results(self, at_s: float) -> None:
         version = self._grouping.version if self._grouping is not None else 0
         for name, wall in self._walls.items():
-            read = wall.call(lambda monitor: (monitor.results(), monitor.raised()))
+            read = wall.call(lambda monitor: (monitor.results(), monitor.raised(), monitor.located()))
             if read is None:
                 continue
-            self._out += result_rows(name, read[0], at_s, self._changes, self._evidence, version)
+            self._out += result_rows(name, read[0], at_s, self._changes, self._evidence, version, read[2])
             standing = set(read[1])
             self._clear_all(name, "forgotten", standing.__contains__)
+        self._out += measured_rows(self._numbers.measure(at_s), at_s)
 
     def _forget(self, prefix: str, at_s: float) -> None:
         """A drill is over: nothing of it stays in live state."""
@@ -297,6 +312,7 @@ class MonitorRunner:
                 self._out += alert_rows(name, key[1], self._raised.pop(key), self._evidence, "drill ended", 0, at_s)
         self._evidence.forget(prefix)
         self._changes.forget(prefix)
+        self._numbers.forget(prefix)
 
     def _revive(self) -> None:
         for name, wall in self._walls.items():

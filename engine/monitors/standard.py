@@ -35,7 +35,7 @@ HEARD_S = 1_800.0
 PAYLOAD: dict[str, Any] = {
     "cluster": str, "src_ip": str, "dest_ip": str, "proto": str, "ja3": str, "tool": str, "side": str, "lane": str,
     "dest_port": float, "delta": float, "weight": float, "lambda_per_s": float, "stage": float, "energy": float,
-    "dest_lat": float, "dest_lon": float, "bytes_to_server": float, "bytes_to_client": float,
+    "dest_lat": float, "dest_lon": float, "bytes_to_server": float, "bytes_to_client": float, "asn": float,
 }  # fmt: skip
 """Payload keys that the standard monitors read, and their types."""
 

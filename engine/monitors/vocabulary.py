@@ -20,6 +20,9 @@ RECOVERED = "monitor.recovered"
 TICK = "monitor.tick"
 """Event time goes on although nothing happened. Written where no other event came for a while, so that a silence is
 noticed live and in a replay at the same moment."""
+MEASURED = "cluster.measured"
+"""Numbers of a cluster at one moment, at its centroid. Entity: the cluster. Payload keys:
+`engine.monitors.cluster_numbers.NUMBERS`, without those that are not known."""
 ACKNOWLEDGED = "alert.acknowledged"
 """Someone has seen an alert. Entity: that of the alert. Payload: ``alert`` (its id), ``by``, ``note``."""
 MUTED = "alert.muted"
@@ -67,7 +70,7 @@ events behind it; ``first_seq`` and ``last_seq`` enclose its window; ``drill`` t
 
 ALERT_KINDS = (ALERT_RAISED, ALERT_CLEARED, ACKNOWLEDGED, MUTED)
 DRILL_KINDS = (DRILL_STARTED, DRILL_ENDED)
-OWN_KINDS = (RESULT, FAILED, RECOVERED, *ALERT_KINDS)
+OWN_KINDS = (RESULT, MEASURED, FAILED, RECOVERED, *ALERT_KINDS)
 """Kinds that monitors do not look at: their own voice."""
 
 ALERTS_CHANNEL = "scythe:alerts:v1"

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard.csv_cells import csv_of_frame, csv_of_table
+from dashboard.components.csv_cells import csv_of_frame, csv_of_table
 
 HOSTILE = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "=HYPERLINK(\"http://x\",\"y\")"]  # fmt: skip
 

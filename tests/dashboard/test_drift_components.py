@@ -1,5 +1,6 @@
 """Cards, lists and evidence of the Drift page: what they say is what the frame says, and data stays text."""
 
+from html import escape
 from pathlib import Path
 from urllib.parse import parse_qsl
 
@@ -10,19 +11,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard.components.drift_inspector import DriftInspector, alert_html, events_html, series_html
+from dashboard.components.drift_inspector import DriftInspector, alert_html, events_html, numbers_html, series_html
 from dashboard.components.drift_map import DriftMap, heat_columns, place_columns
 from dashboard.components.drift_state import LISTS, SHOWN, WINDOWS, DriftState
 from dashboard.components.drift_words import METRICS, MONITORS, RATES, metric_word
-from dashboard.components.feed import CLUSTER_COLUMNS, Feed, alert_rows, cluster_rows
+from dashboard.components.feed import CLUSTER_COLUMNS, PLACE_COLUMNS, Feed, alert_rows, cluster_rows, place_rows
 from dashboard.components.multiples import Multiples, card, spans
 from dashboard.share import from_query, to_query
 from engine.drift import DriftGate, Stability
 from engine.drift.metric import ALERT_CLEARED, ALERT_RAISED
 from engine.events.schema import event_table
-from engine.frames.drift_frame import DriftFrame, DriftSpec, Series
+from engine.frames.drift_frame import LOCATED, DriftFrame, DriftSpec, Series
 from engine.geo import inverse_web_mercator
 from engine.monitors import AlertBoard, MonitorStatus, standard_monitors
+from engine.monitors.cluster_numbers import NUMBERS
 
 HOSTILE = "<img src=x onerror=alert(1)>\"'&"
 AT = 1_700_000_000
@@ -137,8 +139,17 @@ def test_rows_of_clusters_have_a_value_for_every_column():
         {"cluster": ["c1"], "state": ["quiet"], "raised": [""], "top": ["timing"], "value": [0.4], "unit": [""],
          "threshold": [0.5], "label": [""], "n": [9], "spark": [[0.5, 0.8]]}
     )  # fmt: skip
-    (row,) = cluster_rows(clusters)
+    numbers = dict.fromkeys(NUMBERS, 0.5) | {"lat": 47.0, "lon": 8.25, "asn_diversity": np.nan}
+    (row,) = cluster_rows(clusters.assign(**numbers, activity_spark=[[2.0, 4.0]]))
     assert all(column["name"] in row for column in CLUSTER_COLUMNS)
+    assert (row["centroid"], row["activity_spark"], row["entropy_text"]) == ("47.000 8.250", [0.5, 1.0], "0.5")
+    assert (row["asn_diversity"], row["asn_diversity_text"]) == (None, "–")
+    located = pd.DataFrame([["phantom", HOSTILE, 47.0, 8.0, "raised", 6.0, "", 5.0, "", 9, [1.2]]], columns=LOCATED)
+    (row,) = place_rows(located)
+    assert all(column["name"] in row for column in PLACE_COLUMNS) and row["place"] == HOSTILE
+    assert (row["key"], row["where"]) == (f"phantom/{HOSTILE}", "47.000 8.000")
+    assert HOSTILE not in numbers_html({"cluster": HOSTILE, "entropy": 1.5, "lat": None})
+    assert "Shannon" in numbers_html({"cluster": "c", "entropy": 1.5}) and not numbers_html({"cluster": "c"})
 
 
 @pytest.mark.parametrize("monitor", ["timing", HOSTILE])
@@ -229,4 +240,4 @@ def test_the_rates_on_the_page_are_those_of_the_tables():
         found = [r for r in rows if label in r and rate.false_alarms_per_h in r and number in r]
         assert found, f"{name}: {rate} is in no table"
     assert set(RATES) <= {*METRICS, *MONITORS}
-    assert "0 (&lt; 0.3)" in series_html(series(), "light")
+    assert escape(RATES["timing"].false_alarms_per_h) in series_html(series(), "light")

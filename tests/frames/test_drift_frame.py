@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from engine.events.schema import event_table
 from engine.frames.drift_frame import MOST_POINTS, DriftSpec, _folded, _kept, compute_drift_frame
-from engine.monitors import AlertBoard, MonitorBoard
+from engine.monitors import MEASURED, AlertBoard, ClusterBoard, MonitorBoard
 from engine.monitors.vocabulary import RESULT
 
 START = 1_700_000_000
@@ -111,6 +111,29 @@ def test_places_are_those_of_clusters_with_an_intent():
     board.apply(results("intent", "nowhere", [0.4]))
     frame = compute_drift_frame(DriftSpec(), START + 60.0, 1, board, AlertBoard())
     assert frame.places.to_dict("list") == {"lat": [47.0], "lon": [8.0], "score": [0.5]}
+
+
+def test_places_that_are_watched_are_listed_those_that_stand_out_first():
+    calm = results("exchange", "DE-CIX", [0.5]).set_column(6, "lat", [[50.1]]).set_column(7, "lon", [[8.7]])
+    frame = frame_of(calm, results("phantom", "place 45.00 6.00", [1.5]), results("timing", "c", [0.2]))
+    found = frame.located
+    assert found["place"].tolist() == ["place 45.00 6.00", "DE-CIX"]
+    assert found["state"].tolist() == ["raised", "quiet"] and found["spark"].tolist() == [[1.5], [0.5]]
+    assert found["lat"].tolist()[1] == 50.1 and np.isnan(found["lat"].tolist()[0])
+
+
+def test_a_cluster_has_what_monitors_say_and_its_numbers_and_those_without_a_monitor_come_last():
+    monitors, numbers = MonitorBoard(), ClusterBoard()
+    monitors.apply(results("timing", "b", [0.9]))
+    for k, events in enumerate((3.0, 5.0)):
+        told = [[f'{{"node_count": 2, "activity": {events}, "entropy": 1.0}}'] * 2]
+        at = [(START + 60 * k) * 1_000_000] * 2
+        numbers.apply(event_table(at, MEASURED, ["a", "b"], "t", lat=[47.0, None], lon=[8.0, None], payload=told[0]))
+    found = compute_drift_frame(DriftSpec(), START + 90.0, 1, monitors, AlertBoard(), numbers).clusters
+    assert found["cluster"].tolist() == ["b", "a"] and found["top"].tolist() == ["timing", ""]
+    assert found["activity_spark"].tolist() == [[3.0, 5.0]] * 2 and found["spark"].tolist() == [[0.9], []]
+    assert found["node_count"].tolist() == [2.0, 2.0] and found["asn_diversity"].isna().all()
+    assert found["lat"].tolist()[1] == 47.0 and found["state"].tolist() == ["quiet", "quiet"]
 
 
 @pytest.mark.parametrize("window_s", [900.0, 43_200.0])

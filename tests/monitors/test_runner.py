@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -169,6 +170,10 @@ def test_alerts_and_mutes_are_bounded() -> None:
     assert len(board.mutes(0.0)) <= 500
 
 
+SLOW_S = 3.0
+"""How long a monitor may take where one is slow on purpose: the others must not be, however busy the machine is."""
+
+
 class Breaking(TimingMonitor):
     """Raises where an event asks for it, or sleeps."""
 
@@ -179,7 +184,7 @@ class Breaking(TimingMonitor):
         if "net.bad" in kinds:
             raise RuntimeError("bad event")
         if "net.slow" in kinds:
-            time.sleep(1.0)
+            time.sleep(SLOW_S + 1.0)
         return super().update(events)
 
 
@@ -191,18 +196,19 @@ def one(kind: str, at_s: float) -> pa.Table:
 def test_a_monitor_that_fails_is_shown_and_comes_back_and_the_others_go_on(
     kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.monitors.isolation.FIRST_PAUSE_S", 0.2)
+    monkeypatch.setattr("engine.monitors.isolation.FIRST_PAUSE_S", 2.0)
     makers: dict[str, Callable[..., Monitor]] = {"breaking": Breaking, "silence": SilenceMonitor}
-    runner = MonitorRunner(makers, limit_s=0.3)
+    runner = MonitorRunner(makers, limit_s=SLOW_S if kind == "net.slow" else None)
     runner.apply(traffic(100.0))
     runner.apply(one(kind, 130.0))
     failed = {row["monitor"]: row for row in runner.status()}
     assert failed["breaking"]["state"] == "failed" and failed["breaking"]["retry_in_s"] > 0.0
-    assert ("bad event" if kind == "net.bad" else "longer than 0.3 s") in failed["breaking"]["error"]
+    assert ("bad event" if kind == "net.bad" else "longer than 3 s") in failed["breaking"]["error"]
     assert failed["silence"]["state"] == "ok"
     runner.apply(one("net.flow", 200.0))  # the others go on
     assert runner.monitor("silence").clock_s == pytest.approx(T0_S + 200.0)  # type: ignore[union-attr]
-    time.sleep(0.3)
+    while any(row["retry_in_s"] for row in runner.status()):
+        time.sleep(0.01)
     runner.apply(one("net.flow", 300.0))
     assert runner.status()[0] | {"since_s": 0.0} == {
         "monitor": "breaking", "state": "ok", "error": failed["breaking"]["error"], "since_s": 0.0, "retries": 1,
@@ -225,13 +231,18 @@ def test_pauses_double_and_a_monitor_that_cannot_be_made_again_waits(monkeypatch
             raise RuntimeError("not now")
         return SilenceMonitor()
 
-    monkeypatch.setattr("engine.monitors.isolation.FIRST_PAUSE_S", 0.01)
+    clock = SimpleNamespace(monotonic=lambda: now[0], time=time.time)
+    now = [1_000.0]
+    monkeypatch.setattr("engine.monitors.isolation.time", clock)
     wall = Isolated("m", make, limit_s=None)
     pauses = []
     assert wall.call(lambda monitor: 1 / 0) is None
     while wall.monitor is None:
         pauses.append(wall.retry_in_s)
-        time.sleep(wall.retry_in_s + 0.002)
+        now[0] += 0.99 * wall.retry_in_s
+        wall.revive()
+        assert wall.monitor is None  # not yet
+        now[0] += 0.02 * pauses[-1]
         wall.revive()
     assert made[0] == 4 and len(pauses) == 3
     assert all(0.5 * p < later for p, later in pairwise(pauses))
@@ -301,11 +312,11 @@ def test_alerts_go_over_the_bus(redis_server: str) -> None:
 
     ready = threading.Event()
     bus.subscribe(ALERTS_CHANNEL, hear, ready.set)
-    assert ready.wait(5.0)
+    assert ready.wait(60.0)
     with EventLog(":memory:") as log:
         committed = log.commit(said(traffic()))
         sent = announce_alerts(bus.publish, "me", committed)
-    assert sent == 1 and came.wait(5.0)
+    assert sent == 1 and came.wait(60.0)
     alert = heard[0]
     assert (alert["kind"], alert["monitor"], alert["entity"]) == ("alert.raised", "timing", "net:10.0.9.0/24")
     assert alert["seq"] >= 1 and alert["time"].timestamp() > T0_S
