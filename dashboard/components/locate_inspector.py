@@ -208,9 +208,7 @@ def _covariance_html(frame: LocateFrame) -> str:
 
 
 def _reliability(value: float) -> str:
-    return _row(
-        "reliability", reliability(float(value)), "External: how far one wrong arrival can shift it unnoticed (Baarda)."
-    )
+    return _row("reliability", reliability(float(value)), "How far one wrong arrival can shift it unnoticed.")
 
 
 def _row(name: str, value: str, definition: str) -> str:

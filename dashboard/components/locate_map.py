@@ -144,9 +144,7 @@ class LocateMap(pn.viewable.Viewer):
         self._glyphs: dict[str, Any] = {
             "trails": add(s["trails"], MultiLine(xs="xs", ys="ys", line_width=1.2, line_alpha=0.55)),
             "lines": add(s["lines"], MultiLine(xs="xs", ys="ys", line_width=1.6, line_alpha=0.9)),
-            "reports": add(
-                s["reports"], Segment(x0="x0", y0="y0", x1="x1", y1="y1", line_width=1.0, line_alpha="alpha")
-            ),
+            "reports": add(s["reports"], Segment(x0="x0", y0="y0", x1="x1", y1="y1", line_alpha="alpha")),
             "told": add(s["reports"], Scatter(x="x1", y="y1", marker="x", size=6, line_width=1.2, line_alpha="alpha")),
             "ellipse": add(s["ellipse"], Patches(xs="xs", ys="ys", fill_alpha=0.15, line_width=1.6)),
             "fixes": add(

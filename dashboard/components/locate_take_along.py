@@ -15,9 +15,9 @@ from bokeh.embed import components
 from bokeh.resources import Resources
 
 from dashboard.components.base_map import View
+from dashboard.components.csv_cells import csv_of_frame
 from dashboard.components.inspector import utc_text
 from dashboard.components.locate_plot import locate_plot
-from dashboard.csv_cells import csv_of_frame
 from engine.frames.locate_frame import LocateFrame
 from engine.rf.arrival_fixes import ALT_RANGE_M, REACH_M
 from engine.rf.tdoa import SPEED_IN_AIR_M_S

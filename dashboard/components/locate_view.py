@@ -172,9 +172,9 @@ class LocateView(PageView):
         changes = {"columns": columns, "rows": rows, "selected": picked, "now_s": math.floor(frame.moment_s)}
         self.rows.param.update(**{k: v for k, v in changes.items() if getattr(self.rows, k) != v})
         score = frame.score
-        inside = "" if not math.isfinite(score["inside"]) else (
-            X
-        )  # fmt: skip
+        inside = ""
+        if math.isfinite(score["inside"]):
+            inside = f" · median {score['error_m']:.0f} m off, {100 * score['inside']:.0f} % in 90 %"
         text = f"{int(frame.fixes.table['ok'].sum())} of {len(frame.fixes.table)} located{inside}"
         if self.told.object != text:
             self.told.object = text
