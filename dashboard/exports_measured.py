@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from dashboard.components.csv_cells import csv_of_frame
 from dashboard.components.measured_state import MeasuredState
-from dashboard.components.measured_take_along import csv_bytes, html_bytes, netcdf_bytes, python_lines
+from dashboard.components.measured_take_along import html_bytes, netcdf_bytes, python_lines
 from dashboard.components.measured_view import wanted
 from dashboard.exports import Export, Maker, state_of
 from engine.frames.measured_frame import MeasuredFrame
@@ -34,6 +35,13 @@ def measured_frame(state: MeasuredState, station: Station) -> MeasuredFrame:
             f"measurements; campaigns are {known}"
         )
     return desk.board.result(spec, PATIENCE_S)
+
+
+def csv_bytes(frame: MeasuredFrame, state: MeasuredState) -> bytes:
+    """The points with what is modelled of them; it can be handed in again as it is."""
+    table = frame.table(state.law, state.carried_m, state.fixed_m)
+    ends = {"fixed_lat": "receiver_lat", "fixed_lon": "receiver_lon"}
+    return csv_of_frame(table.rename(columns=ends), "%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def _measured(make: Callable[[MeasuredFrame, MeasuredState], bytes]) -> Maker:

@@ -205,7 +205,9 @@ class MeasuredMap(pn.viewable.Viewer):
             if f is figures[0]:
                 continue
             args = {"fig": f, "viewport": self.ranges.viewport, "place": self.ranges.place}
-            fit = CustomJS(args=args, code="window.scytheArray && scytheArray.fit(fig, viewport, place)")
+            # The shell's picture to take along is all four maps, not the one figure of a map page.
+            whole = 'document.getElementById("picture")?.setAttribute("data-whole", "");'
+            fit = CustomJS(args=args, code=f"{whole} window.scytheArray && scytheArray.fit(fig, viewport, place)")
             home = CustomJS(args=args, code="window.scytheArray && scytheArray.home(fig, viewport, place)")
             f.js_on_change("inner_width", fit)
             f.js_on_change("inner_height", fit)

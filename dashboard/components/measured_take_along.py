@@ -14,7 +14,6 @@ import xarray as xr
 from bokeh.embed import components
 from bokeh.resources import Resources
 
-from dashboard.components.csv_cells import csv_of_frame
 from dashboard.components.field_plot import _mercator_axes
 from dashboard.components.measured_columns import residual_limit, sigma_limits
 from dashboard.components.measured_map import colours_of
