@@ -10,10 +10,18 @@ from typing import Any
 
 from tornado.web import RequestHandler
 
-from dashboard import exports_drift, exports_hypergraph, exports_locate, exports_measured, exports_runs, live
+from dashboard import (
+    exports_drift,
+    exports_hypergraph,
+    exports_locate,
+    exports_measured,
+    exports_runs,
+    exports_volume,
+    live,
+)
 from dashboard.exports import EXPORTS, TakeAlong
 
-for page in (exports_drift, exports_hypergraph, exports_locate, exports_measured, exports_runs):
+for page in (exports_drift, exports_hypergraph, exports_locate, exports_measured, exports_runs, exports_volume):
     EXPORTS.update(page.PAGE_EXPORTS)
 
 

@@ -11,6 +11,7 @@ from engine.events.schema import FIX, event_table
 from engine.frames.field_frame import compute_field_frame
 from engine.frames.spec import FieldSpec, snap_view
 from engine.frames.trails import TrailFold
+from engine.frames.volume_planes import warm_volumes
 from engine.hypergraph.warm import warm_fold
 from engine.rf.field import warm as warm_fields
 from engine.rf.measured.field import warm as warm_measured
@@ -44,6 +45,7 @@ def warm_kernels() -> float:
         # The loss beyond the horizon comes from tables that are filled per frequency: no kernel of its own.
         for horizon in (True, False):
             compute_field_frame(FieldSpec(*bounds, model=model, horizon=horizon), float(n), tracks, segments)
+    warm_volumes(tracks)
     warm_fold()
     warm_measured()
     warm_tdoa()

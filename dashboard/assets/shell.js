@@ -60,7 +60,7 @@
     const it = e.target.closest?.("[data-do], [data-take]")
     if (!it) return
     if (it.dataset.take) it.href = `take/${it.dataset.take}?${root.dataset.query ?? ""}&at=${root.dataset.at ?? ""}`
-    else if (it.dataset.do === "png") (window.scytheMap?.png ?? png)(document.getElementById("picture")?.dataset.caption ?? "")
+    else if (it.dataset.do === "png") (document.querySelector("#picture[data-whole]") ? png : window.scytheMap?.png ?? png)(document.getElementById("picture")?.dataset.caption ?? "")
     else document.dispatchEvent(new Event(`scythe-${it.dataset.do}`))
   })
   // All charts and pictures that the picture holds, where they stand, with the caption under them.
@@ -68,11 +68,13 @@
     const place = document.getElementById("picture"), room = place.getBoundingClientRect(), k = window.devicePixelRatio || 1
     const seen = (r) => r.width > 4 && r.height > 4 && r.right > room.left && r.left < room.right && r.bottom > room.top && r.top < room.bottom
     const parts = []
+    // What is drawn by WebGL is only in its canvas until the browser has shown it.
+    document.dispatchEvent(new Event("scythe-before-png"))
     for (const doc of Bokeh.documents) for (const model of doc._all_models.values()) {
       const view = model.type === "Figure" ? Bokeh.index.find_one_by_id(model.id) : null, r = view?.el?.getBoundingClientRect()
       if (r && place.contains(document.elementFromPoint(r.x + r.width / 2, r.y + r.height / 2)) && seen(r)) parts.push([view.export("png", true).canvas, r])
     }
-    const images = (node) => { for (const el of node.querySelectorAll("*")) { if (el.tagName === "IMG" && seen(el.getBoundingClientRect())) parts.push([el, el.getBoundingClientRect()]); if (el.shadowRoot) images(el.shadowRoot) } }
+    const images = (node) => { for (const el of node.querySelectorAll("*")) { if ((el.tagName === "IMG" || el.dataset?.picture !== undefined) && seen(el.getBoundingClientRect())) parts.push([el, el.getBoundingClientRect()]); if (el.shadowRoot) images(el.shadowRoot) } }
     images(place)
     if (!parts.length) { toast("There is no picture to take along"); return }
     const top = Math.min(...parts.map(([, r]) => r.top)), bottom = Math.min(Math.max(...parts.map(([, r]) => r.bottom)), room.bottom), lines = caption.split("\n")
