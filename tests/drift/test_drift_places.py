@@ -28,6 +28,8 @@ from engine.drift.conflict import dominance
 from engine.drift.intent import PARTS
 from engine.drift.sphere import distance_km, kernel_field, lat_lon, unit_vectors
 from engine.events.schema import event_table
+from engine.monitors import AlertBoard, MonitorRunner
+from tests.benchmarks.streams import deeds, poisson, table, zipf
 
 SPHERE = Geod(a=6_371_008.8, b=6_371_008.8)
 T0_S = 1.7e9 - 1.7e9 % 3600.0
@@ -262,3 +264,26 @@ def test_the_review_leaves_what_does_not_change_whole() -> None:
     assert len(review(range(50), [0.1 + 1e-17 * i for i in range(50)])) == 1
     with pytest.raises(ValueError, match="ascend"):
         review([2.0, 1.0], [0.0, 0.0])
+
+
+def test_intent_is_raised_by_a_cluster_that_acts_in_step_drifts_and_climbs_and_not_by_one_that_does_not() -> None:
+    rng = np.random.default_rng(7)
+    hours, change_s = 0.5, T0_S + 1_800.0
+    beat = np.sort(change_s + 6.0 * np.arange(150) + rng.normal(0.0, 0.6, 150))
+    climb = np.clip(1.0 + 6.0 * (beat - change_s) / 900.0 + 0.5 * rng.standard_normal(150), 1.0, 7.0)
+    other = np.roll(zipf(20, 1.0), 10)
+    stream = table(
+        [
+            deeds(rng, poisson(rng, 600.0, hours), "c0"), deeds(rng, beat, "c0", other, climb),
+            deeds(rng, poisson(rng, 600.0, hours), "calm"), deeds(rng, poisson(rng, 600.0, 0.26, change_s), "calm"),
+        ]
+    )  # fmt: skip
+    runner, board = MonitorRunner(limit_s=None), AlertBoard()
+    runner.apply(stream)
+    board.apply(runner.take())
+    found = board.table(0.0).set_index(["monitor", "entity"])
+    assert "calm" not in found.index.get_level_values("entity")
+    raised = found.loc[("intent", "c0"), "raised"].timestamp()
+    assert change_s + 300.0 < raised < change_s + 1_080.0
+    parts = found.loc[("intent", "c0"), "parts"]
+    assert all(name in parts for name in ("timing", "drift", "slope"))
