@@ -7,8 +7,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_ARGS ?=
-# Two workers, a file of tests to each at a time, with its server and its browser. Tests marked slow are run by
-# make test-all.
+# Two workers, a file of tests to each at a time; how they are shared out is said in tests/sharing_out.py. Tests marked
+# slow are run by make test-all.
 WORKERS ?= -n 2 --dist loadfile
 
 # 'threadsafe' lets Numba take tbb or omp and nothing else: its third layer, workqueue, kills the process when two

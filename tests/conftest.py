@@ -6,7 +6,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 # Before anything imports Numba: its workqueue layer kills the process when two threads compute at once.
 os.environ.setdefault("NUMBA_THREADING_LAYER", "threadsafe")
@@ -15,6 +15,9 @@ import pytest
 from hypothesis import settings
 
 from data.loader import DataUnavailable, locate
+
+if TYPE_CHECKING:
+    from tests.sharing_out import OneBrowserAtATime
 
 # The first example of a property compiles kernels; how long an example takes is not what is tested.
 # Under CI the same examples are drawn each time, so that red means a change; elsewhere new ones are looked for.
@@ -61,3 +64,14 @@ def redis_server() -> Iterator[str]:
 
     with EmbeddedRedis() as server:
         yield server.url
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneBrowserAtATime | None:
+    """With ``--dist loadfile`` files are shared out as `tests.sharing_out` says."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from tests.sharing_out import OneBrowserAtATime
+
+    config.option.loadscopereorder = False
+    return OneBrowserAtATime(config, log)

@@ -47,11 +47,11 @@ def select(tab: Tab) -> dict:
             return None
         return chosen
 
-    return wait_for(clicked, "a click on an emitter to select it", 20)
+    return wait_for(clicked, "a click on an emitter to select it")
 
 
 def test_two_tabs_of_one_view_share_one_frame(tabs, odd):
-    wait_for(lambda: odd.metric("frames_watchers") == 0, "the sessions of earlier tests to end", 90)
+    wait_for(lambda: odd.metric("frames_watchers") == 0, "the sessions of earlier tests to end", 120)
     for _ in range(2):
         tabs(odd).drawn()
     wait_for(lambda: odd.metric("sessions") == 2, "both sessions to be registered")

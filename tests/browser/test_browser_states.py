@@ -119,8 +119,8 @@ def test_a_lost_bus_is_said_within_two_seconds_and_mended(tabs, sample, redis_of
     tab = tabs(sample).drawn()
     tab.until_word("live")
     delays = []
-    # On a machine that does something else besides one look may come late; three times it is not chance.
-    for _ in range(3):
+    # On a machine that does something else besides one look may come late; six times it is not chance.
+    for _ in range(6):
         redis_of_the_page.stop()
         lost = time.monotonic()
         try:
@@ -143,7 +143,7 @@ def while_away(tab) -> None:
     """The log is read directly, so the picture stays live; the strip is red and has room for its words."""
     seq = tab.ask("probe.strip().status.seq")
     tab.until("(seq) => probe.strip().status.seq > seq", seq)
-    assert "data" in tab.why and age_said(tab.why.split("data")[1]) < 5
+    wait_for(lambda: "data" in tab.why and age_said(tab.why.split("data")[1]) < 5, "data of the log")
     assert "alarm" in tab.page.locator(".state").get_attribute("class")
     boxes = tab.ask("(s) => probe.boxes(s)", [".state", ".time", ".track", ".moment", ".spine"])
     assert boxes[".state"]["x"] + boxes[".state"]["width"] <= boxes[".time"]["x"] + 0.5
@@ -158,7 +158,7 @@ def test_a_killed_server_is_said_and_its_return_brings_the_same_view(tabs, odd):
     view, query = tab.ask("probe.range()"), tab.page.url.split("?")[1]
     with tab.without_server():
         odd.kill()
-        tab.until_word("no answer", timeout_s=20)
+        tab.until_word("no answer")
         assert "trying again" in tab.why
         tab.picture("no-answer")
         odd.start()

@@ -216,7 +216,7 @@ def piece(upload: FileUpload, at: int, data: bytes, size: int, name: str = "a.js
 
 
 def ended(upload: FileUpload) -> dict:
-    end = time.monotonic() + 10.0
+    end = time.monotonic() + 60.0
     while upload.progress["phase"] in ("sending", "reading"):
         assert time.monotonic() < end
         upload.pull()

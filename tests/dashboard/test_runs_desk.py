@@ -44,7 +44,7 @@ def test_everyone_who_watches_is_rung_and_sees_the_same_table(desk):
     rung = [threading.Event(), threading.Event()]
     leave = [desk.watch(event.set) for event in rung]
     desk.revalidate(desk.table()["run_id"][0].as_py())
-    assert all(event.wait(20.0) for event in rung)
+    assert all(event.wait(60.0) for event in rung)
     assert desk.table() is desk.table(), "one table for all"
     for each in leave:
         each()

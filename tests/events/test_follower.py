@@ -23,7 +23,7 @@ from engine.events.follower import Follower
 from engine.events.log import EventLog
 from engine.events.message import EVENTS_CHANNEL, encode_events
 
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 
 
 def batch(n: int) -> pa.Table:

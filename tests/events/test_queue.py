@@ -105,7 +105,7 @@ def test_closing_wakes_who_waits_and_leaves_what_is_inside():
     waiting = threading.Thread(target=lambda: results.append(queue.put(batch(2, 3), timeout_s=60)))
     waiting.start()
     queue.close()
-    waiting.join(10)
+    waiting.join(60)
     assert results == [0]
     assert queue.stats().drops == {"closed": 3}
     assert numbers(queue.get(60)) == [0, 1]

@@ -14,7 +14,7 @@ from engine.hdf5 import Readers, Tree, open_hdf5
 @pytest.fixture(scope="module")
 def readers() -> Iterator[Readers]:
     """Two readers of our own, so that a crash here is nobody else's."""
-    own = Readers(2, timeout_s=20.0)
+    own = Readers(2, timeout_s=60.0)
     yield own
     own.close()
 

@@ -44,7 +44,7 @@ class Collected:
         return [json.loads(payload)["tx_id"] for payload in payloads]
 
 
-def until(condition, limit_s=20.0):
+def until(condition, limit_s=60.0):
     deadline = time.monotonic() + limit_s
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
@@ -222,7 +222,7 @@ def test_without_following_it_ends_and_takes_the_last_line(path):
     path.write_bytes(records(0, 5).rstrip() + b"\n{oops\n" + record(5).rstrip())
     out, tail = Collected(), EveTail("sensor", path, follow=False)
     tail.start(out)
-    assert tail.join(20.0) and tail.stats().state == "finished"
+    assert tail.join(60.0) and tail.stats().state == "finished"
     assert out.numbers() == list(range(6)) and tail.stats().rejected == {"not_json": 1}
     assert tail.stats().packets == 7 == tail.stats().events + tail.stats().parse_errors
 
@@ -231,13 +231,13 @@ def test_a_compressed_file_is_read_once(path):
     path.write_bytes(gzip.compress(records(0, 100)))
     out, tail = Collected(), EveTail("sensor", path)
     tail.start(out)
-    assert tail.join(20.0) and tail.stats().state == "finished" and out.numbers() == list(range(100))
+    assert tail.join(60.0) and tail.stats().state == "finished" and out.numbers() == list(range(100))
 
 
 def test_a_path_that_cannot_be_read_is_a_failure_in_words(tmp_path):
     tail = EveTail("sensor", tmp_path)
     tail.start(Collected())
-    assert tail.join(20.0) and tail.stats().state == "failed" and "IsADirectoryError" in tail.stats().last_error
+    assert tail.join(60.0) and tail.stats().state == "failed" and "IsADirectoryError" in tail.stats().last_error
 
 
 def test_it_runs_once(path, follow):

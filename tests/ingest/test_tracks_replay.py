@@ -61,7 +61,7 @@ class Clock:
         return self.now
 
 
-def until(condition, limit_s=20.0):
+def until(condition, limit_s=60.0):
     deadline = time.monotonic() + limit_s
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
@@ -84,7 +84,7 @@ def test_as_fast_as_possible_gives_the_whole_recording_in_order_of_time():
     shuffled = fixes.take(np.random.default_rng(1).permutation(fixes.num_rows))
     replay = TrackReplay("sample", shuffled, speed=math.inf)
     replay.start(sink)
-    assert replay.join(20)
+    assert replay.join(60)
     got = sink.table()
     assert sorted(keys(got)) == sorted(keys(fixes)) and (np.diff(times_us(got)) >= 0).all()
     assert set(got["source"].to_pylist()) == {"sample"}
@@ -98,7 +98,7 @@ def test_a_file_is_read_gated_and_told_about(real_data):
     sink = Collected()
     replay = TrackReplay("zurich", path, speed=math.inf)
     replay.start(sink)
-    assert replay.join(30)
+    assert replay.join(60)
     stats = replay.stats()
     assert stats.packets == whole.num_rows == sink.rows() + sum(stats.rejected.values())
     assert set(stats.rejected) == set(stats.examples) == {"duplicate", "implausible_jump"}
@@ -110,7 +110,7 @@ def test_spoofing_can_be_watched_as_it_was(real_data):
     sink = Collected()
     replay = TrackReplay("spoofed", path, speed=math.inf, gate=False)
     replay.start(sink)
-    assert replay.join(30) and sink.rows() == read_tracks(path)[0].num_rows
+    assert replay.join(60) and sink.rows() == read_tracks(path)[0].num_rows
 
 
 def test_fixes_wait_for_their_time():
@@ -157,7 +157,7 @@ def test_a_full_queue_slows_the_replay_and_loses_nothing():
         time.sleep(0.01)
         if len(got) == 300:
             break
-    assert replay.join(20) and sorted(got) == sorted(keys(recording()))
+    assert replay.join(60) and sorted(got) == sorted(keys(recording()))
     assert replay.stats().drops == 0
 
 
@@ -176,7 +176,7 @@ def test_stop_and_start_again_neither_lose_nor_repeat():
     replay.start(queue)
     while len(got) < 300:
         got += keys(queue.get(timeout_s=5.0))
-    assert replay.join(20) and sorted(got) == sorted(keys(recording()))
+    assert replay.join(60) and sorted(got) == sorted(keys(recording()))
 
 
 def test_stop_does_not_wait_for_a_dead_consumer():
@@ -195,7 +195,7 @@ def test_a_source_that_cannot_play_says_why(tmp_path, content, words, caplog):
         path.write_bytes(content)
     replay = TrackReplay("x", path)
     replay.start(Collected())
-    assert replay.join(20)
+    assert replay.join(60)
     stats = replay.stats()
     assert stats.state == "failed" and words in stats.last_error
     if content is not None:
@@ -311,7 +311,7 @@ def test_a_clock_set_back_repeats_nothing_and_a_long_sleep_is_counted():
 def test_no_fix_in_the_window_is_a_failure_with_words(caplog):
     replay = TrackReplay.rebased("x", recording(), window=("2019-01-01", "2019-01-02"))
     replay.start(Collected())
-    assert replay.join(20)
+    assert replay.join(60)
     stats = replay.stats()
     assert stats.state == "failed" and "no fix of the recording lies in the window" in stats.last_error
 

@@ -28,7 +28,7 @@ class Heard:
             self.changes += changes
             self._arrived.notify_all()
 
-    def wait(self, wish: Callable[[ArtifactChange], bool], within_s: float = 30.0) -> ArtifactChange:
+    def wait(self, wish: Callable[[ArtifactChange], bool], within_s: float = 60.0) -> ArtifactChange:
         with self._arrived:
             assert self._arrived.wait_for(lambda: any(map(wish, self.changes)), within_s), self.changes
             return next(change for change in self.changes if wish(change))
@@ -43,7 +43,7 @@ def test_files_that_come_change_and_go_are_noticed(tmp_path: Path, poll: bool) -
     before = artifact(tmp_path, seed=1)
     heard, told = Heard(), list[dict[str, Any]]()
     with RunWatch(tmp_path, heard, poll=poll, sink=told.append) as watch:
-        assert watch.ready(30.0)
+        assert watch.ready(60.0)
         assert heard.wait(lambda c: c.path == before).change == "added"
         path = artifact(tmp_path, seed=2)
         seen = heard.wait(lambda c: c.path == path)
@@ -75,7 +75,7 @@ def test_folders_that_are_moved_in_or_removed_and_come_back_are_noticed(tmp_path
     inner = artifact(aside).name
     heard = Heard()
     with RunWatch([watched], heard, rescan_s=0.5) as watch:
-        assert watch.ready(30.0)
+        assert watch.ready(60.0)
         os.rename(aside, watched / "inner")
         heard.wait(lambda c: c.path == watched / "inner" / inner and c.change == "added")
         os.rename(watched, tmp_path / "elsewhere")
@@ -88,7 +88,7 @@ def test_folders_that_are_moved_in_or_removed_and_come_back_are_noticed(tmp_path
 def test_a_writer_may_open_what_was_noticed_and_hidden_files_are_nobodys(tmp_path: Path) -> None:
     heard = Heard()
     with RunWatch(tmp_path, heard) as watch:
-        assert watch.ready(30.0)
+        assert watch.ready(60.0)
         (tmp_path / ".rho_history_ab.h5.1.part").write_bytes(b"half")
         (tmp_path / "notes.txt").write_text("mine")
         (tmp_path / "provenance_x.json").write_text('{"metrics": {"log_prime_sse": "<b>"}}')
@@ -110,16 +110,16 @@ def test_a_listener_that_raises_does_not_end_the_watch_and_an_index_is_kept(tmp_
         raise KeyError("listener")
 
     with RunWatch(folder, fail, index=index) as watch:
-        assert watch.ready(30.0)
+        assert watch.ready(60.0)
         first = artifact(folder, seed=1)
-        end = time.monotonic() + 30
+        end = time.monotonic() + 60
         while watch.errors == 0 and time.monotonic() < end:
             time.sleep(0.01)
         assert watch.last_error == "KeyError: 'listener'"
     second = artifact(folder, seed=2)
     heard = Heard()
     with RunWatch(folder, heard, index=index) as watch:
-        assert watch.ready(30.0)
+        assert watch.ready(60.0)
         assert [change.path for change in heard.changes] == [second]  # the first is known, and is not read again
         assert watch.artifacts(columns=["path"])["path"].to_pylist() == sorted(map(str, (first, second)))
     with pytest.raises(ValueError, match="no folder"):

@@ -29,7 +29,7 @@ def played(feed, least=50):
     try:
         parts, n = [], 0
         while n < least:
-            part = queue.get(timeout_s=20.0)
+            part = queue.get(timeout_s=60.0)
             assert part is not None, feed.source.stats()
             parts.append(part.to_pandas())
             n += part.num_rows

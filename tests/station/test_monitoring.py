@@ -15,7 +15,7 @@ from engine.frames.drift_frame import DriftSpec
 from engine.monitors.vocabulary import DRILL_STARTED
 from engine.station import Station
 
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 
 
 def wait_until(condition):

@@ -7,7 +7,7 @@ from engine.runs import simulate, write_artifact
 from engine.runs.events import KINDS, event_kind
 from engine.station import Station
 
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 
 
 def test_a_file_that_appears_is_told_in_the_log_and_on_the_bus(tmp_path):
