@@ -17,9 +17,8 @@ from engine.hypergraph import clusters, great_circle_km, host_features
 from engine.hypergraph.clusters_features import FEATURES
 from engine.hypergraph.clusters_labels import label_behaviour, label_positions
 from engine.hypergraph.sphere import EARTH_RADIUS_KM, unit_vectors
-from engine.ingest import read_eve, read_tracks
-
-pytestmark = pytest.mark.slow
+from engine.ingest import read_tracks
+from tests.hypergraph.real_log import first_events
 
 # Around nowhere special, the antimeridian, the poles.
 CENTRES = [(47.0, 8.0), (0.0, 180.0), (90.0, 0.0), (-90.0, 77.0), (60.0, -179.99)]
@@ -193,8 +192,8 @@ def test_features_of_hosts_by_hand():
     assert a["log_fingerprints"] == math.log(2) and found.loc["host:b", "log_fingerprints"] == 0.0
 
 
-def test_clusters_of_real_hosts_are_hosts_that_do_the_same(real_data):
-    events, _ = read_eve(real_data("net/eve_large.json.bz2"))
+def test_clusters_of_real_hosts_are_hosts_that_do_the_same(real_data, tmp_path):
+    events = first_events(real_data("net/eve_large.json.bz2"), 20_000, tmp_path)
     features = host_features(events)
     assert np.isfinite(features.to_numpy()).all() and not features.index.has_duplicates
     found = clusters(behaviour=features.to_numpy(), ids=features.index)

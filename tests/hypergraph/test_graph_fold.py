@@ -253,13 +253,13 @@ def test_hostile_payloads_never_stop_it(rows: list[tuple[str, str, str | None]])
     assert all(name.partition(":")[0] in NODE_KINDS for name in shot.nodes["id"].to_pylist())
 
 
-def test_ten_thousand_invented_kinds_become_one() -> None:
-    kinds = [f"net.k{i}" for i in range(10_000)]
+def test_a_thousand_invented_kinds_become_one() -> None:
+    kinds = [f"net.k{i}" for i in range(1_000)]
     fold = GraphFold()
-    fold.apply(event_table(np.zeros(10_000, np.int64), kinds, kinds, "t", payload=['{"src_ip": "10.0.0.1"}'] * 10_000))
+    fold.apply(event_table(np.zeros(1_000, np.int64), kinds, kinds, "t", payload=['{"src_ip": "10.0.0.1"}'] * 1_000))
     shot = fold.snapshot(0.0)
-    assert shot.n_edges == 10_000 and len(shot.kinds("edges")) <= 201
-    assert fold.counts["other_kinds"] == 10_000 - 200
+    assert shot.n_edges == 1_000 and len(shot.kinds("edges")) <= 201
+    assert fold.counts["other_kinds"] == 1_000 - 200
 
 
 def test_long_names_are_cut_and_still_told_apart() -> None:
