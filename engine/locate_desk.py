@@ -19,7 +19,15 @@ from engine.events.follower import Follower
 from engine.events.log import EventLog
 from engine.events.schema import ARRIVAL, SENSOR
 from engine.frames.board import FrameBoard
-from engine.frames.locate_frame import LocateFrame, LocateSpec, compute_locate_frame, dilution_of
+from engine.frames.locate_frame import (
+    LocateFrame,
+    LocateSpec,
+    MeasuredLine,
+    compute_locate_frame,
+    dilution_of,
+    measured_lines,
+    selected_row,
+)
 from engine.rf.arrival_fixes import Fixes, FixSettings, locate_arrivals
 from engine.rf.arrival_fold import ArrivalFold, Arrivals
 
@@ -72,6 +80,7 @@ class LocateDesk:
         self._lock = threading.Lock()
         self._fields: OrderedDict[tuple[object, ...], xr.Dataset] = OrderedDict()
         self._fixes: OrderedDict[tuple[object, ...], Fixes] = OrderedDict()
+        self._lines: OrderedDict[tuple[object, ...], tuple[MeasuredLine, ...]] = OrderedDict()
         self.board: FrameBoard[LocateSpec, LocateFrame] = FrameBoard(self._compute)
         self.board.start()
 
@@ -108,7 +117,14 @@ class LocateDesk:
         if fixes is None:
             fixes = self.fixes(spec.settings, None if live else moment_s, spec.window_s)
             self._keep(self._fixes, key, fixes, FIXES_KEPT)
-        return compute_locate_frame(spec, moment_s, fixes, self._dilution(fixes, spec), started)
+        row = selected_row(fixes.table, spec.selected)
+        where = (key, row, spec.field_alt_m)
+        with self._lock:
+            lines = self._lines.get(where)
+        if lines is None:
+            lines = measured_lines(fixes, row, spec.field_alt_m)
+            self._keep(self._lines, where, lines, FIXES_KEPT)
+        return compute_locate_frame(spec, moment_s, fixes, self._dilution(fixes, spec), lines, started)
 
     def _dilution(self, fixes: Fixes, spec: LocateSpec) -> xr.Dataset | None:
         sensors = fixes.arrivals.sensors

@@ -202,7 +202,12 @@ def dilution_of(fixes: Fixes, spec: LocateSpec) -> xr.Dataset:
 
 
 def compute_locate_frame(
-    spec: LocateSpec, moment_s: float, fixes: Fixes, dilution: xr.Dataset | None, started: float | None = None
+    spec: LocateSpec,
+    moment_s: float,
+    fixes: Fixes,
+    dilution: xr.Dataset | None,
+    lines: tuple[MeasuredLine, ...] | None = None,
+    started: float | None = None,
 ) -> LocateFrame:
     """Put a frame together.
 
@@ -215,6 +220,8 @@ def compute_locate_frame(
         Computed with ``spec.settings``.
     dilution : Dataset, optional
         As `dilution_of` gives it; None where no field is wanted.
+    lines : tuple of MeasuredLine, optional
+        Of the selected message, where they are at hand; computed if not.
     started : float, optional
         `time.perf_counter` when the work for it began.
     """
@@ -224,9 +231,11 @@ def compute_locate_frame(
     if dilution is not None and spec.dilution != "none":
         values = _values(dilution, spec)
         levels = to_levels(values, limits(spec.dilution))
+    if lines is None:
+        lines = measured_lines(fixes, row, spec.field_alt_m)
     return LocateFrame(
-        spec, moment_s, fixes.arrivals.seq, fixes, _sensor_table(fixes), measured_lines(fixes, row, spec.field_alt_m),
-        row, values, levels, 1e3 * (time.perf_counter() - started),
+        spec, moment_s, fixes.arrivals.seq, fixes, _sensor_table(fixes), lines, row, values, levels,
+        1e3 * (time.perf_counter() - started),
     )  # fmt: skip
 
 

@@ -5,10 +5,13 @@ A hyperboloid of revolution cut with the surface at a height above the ellipsoid
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from engine.geo import geodetic_to_ecef, local_offset_m, wrap_longitude
+from engine.geo import geodetic_to_ecef, wrap_longitude
 from engine.units import SPEED_OF_LIGHT_M_S
 
 Array = NDArray[np.float64]
@@ -19,7 +22,10 @@ MEAN_RADIUS_M = 6_371_008.8
 RAYS = 720
 """Directions from the nearer sensor in which the line is sought."""
 
-HALVINGS = 50
+STEPS = 64
+"""Of each ray, closer together near the sensor: between two of them the line crosses a ray at most once."""
+
+HALVINGS = 48
 """Of the stretch in which the line crosses a ray: what is left is far below a micrometre."""
 
 
@@ -34,8 +40,9 @@ def hyperbola(
 ) -> Array:
     """Where, at a height, a signal arrives at the second of two sensors so much later than at the first.
 
-    From the focus that it is nearer to, each ray meets a branch of a hyperbola at most once; so each ray is searched
-    by halving, with ranges in space to the ellipsoid's surface at `alt_m`.
+    The places at which it arrives still later lie around the axis behind the nearer sensor. A ray from the point below
+    (or above) that sensor enters them at most once, if it does not begin in them, and leaves them at most once; each
+    crossing is found by halving, with ranges in space to the ellipsoid's surface at `alt_m`.
 
     Parameters
     ----------
@@ -76,35 +83,61 @@ def hyperbola(
     near, far = (pair[0], pair[1]) if later_m >= 0.0 else (pair[1], pair[0])
     at = [np.array(geodetic_to_ecef(*sensor)) for sensor in (near, far)]
     more_m = abs(later_m)
-    azimuth = np.linspace(0.0, 2.0 * np.pi, RAYS, endpoint=False)
-    if through is not None:
-        # Measured along the great circle, as the rays are laid.
-        azimuth = np.sort(np.append(azimuth, _azimuth(near, through)))
+    reached_m = reach_m * np.linspace(0.0, 1.0, STEPS) ** 2
 
-    def excess_m(reached_m: Array) -> Array:
-        lat, lon = _along(near, azimuth, reached_m)
+    def excess_m(azimuth: Array, r_m: Array) -> Array:
+        lat, lon = _along(near, azimuth, r_m)
         point = np.stack(geodetic_to_ecef(lat, lon, alt_m), axis=-1)
         near_m, far_m = (np.linalg.norm(point - focus, axis=-1) for focus in at)
         return np.asarray(far_m - near_m - more_m)
 
-    low, high = np.zeros_like(azimuth), np.full_like(azimuth, reach_m)
-    crosses = (excess_m(low) > 0.0) & (excess_m(high) <= 0.0)
-    if not crosses.any():
+    # Where the difference is nearly what light can make, the places are a thin sliver: rays go where they are needed.
+    axis = (_azimuth(near, (far[0], far[1])) + np.pi) % (2.0 * np.pi)
+    turn = np.linspace(-np.pi, np.pi, RAYS + 1)
+    met = (excess_m(axis + turn[:, None], reached_m) > 0.0).any(axis=1)
+    if not met.any():
         return np.empty((0, 2))
+    step = turn[1] - turn[0]
+    turn = np.linspace(max(turn[met][0] - step, -np.pi), min(turn[met][-1] + step, np.pi), RAYS + 1)
+    if through is not None:
+        ahead = (_azimuth(near, through) - axis + np.pi) % (2.0 * np.pi) - np.pi
+        turn = np.sort(np.append(turn, ahead)) if turn[0] < ahead < turn[-1] else turn
+    azimuth = axis + turn
+    beyond = excess_m(azimuth[:, None], reached_m) > 0.0
+    out = _crossings(excess_m, azimuth, reached_m, beyond[:, :-1] & ~beyond[:, 1:])
+    back = _crossings(excess_m, azimuth, reached_m, ~beyond[:, :-1] & beyond[:, 1:])
+    if not beyond[:, 0].any():  # else rays begin within, go all around and leave: out alone is the ring
+        out, azimuth = np.concatenate([out, back[::-1]]), np.concatenate([azimuth, azimuth[::-1]])
+    else:
+        out, azimuth = out[:-1], azimuth[:-1]
+    return _in_pieces(np.stack(_along(near, azimuth, out), axis=-1), closed=not beyond[:, -1].any())
+
+
+def _crossings(excess_m: Callable[[Array, Array], Array], azimuth: Array, reached_m: Array, turns: Any) -> Array:
+    """How far along each ray the sign changes where `turns` says that it does, m; NaN for a ray where it does not."""
+    rays = np.flatnonzero(turns.any(axis=1))
+    found = np.full(len(azimuth), np.nan)
+    first = turns[rays].argmax(axis=1)
+    low, high = reached_m[first], reached_m[first + 1]
+    begins = excess_m(azimuth[rays], low) > 0.0
     for _ in range(HALVINGS):
         middle = 0.5 * (low + high)
-        beyond = excess_m(middle) > 0.0
-        low, high = np.where(beyond, middle, low), np.where(beyond, high, middle)
-    line = np.stack(_along(near, azimuth, 0.5 * (low + high)), axis=-1)
-    line[~crosses] = np.nan
-    if crosses.all():
-        return np.concatenate([line, line[:1]])
-    # Begin after a gap, so that the line is in one piece where it is one; one row of NaN for each gap within.
-    line = np.roll(line, -int(np.flatnonzero(~crosses)[0]), axis=0)
+        same = (excess_m(azimuth[rays], middle) > 0.0) == begins
+        low, high = np.where(same, middle, low), np.where(same, high, middle)
+    found[rays] = 0.5 * (low + high)
+    return found
+
+
+def _in_pieces(line: Array, closed: bool) -> Array:
+    """The line begun after a gap and closed where it is, with one row of NaN for each gap within."""
+    known = np.isfinite(line[:, 0])
+    if closed:
+        ring = line[known]
+        return np.concatenate([ring, ring[:1]])
+    line = np.roll(line, -int(np.flatnonzero(~known)[0]), axis=0)
     known = np.isfinite(line[:, 0])
     line = line[known | np.append(False, known[:-1])]
-    return line[:-1] if np.isnan(line[-1, 0]) else line
-
+    return line[:-1] if len(line) and np.isnan(line[-1, 0]) else line
 
 
 def _along(start: Array, azimuth: Array, reached_m: Array) -> tuple[Array, Array]:
@@ -118,9 +151,7 @@ def _along(start: Array, azimuth: Array, reached_m: Array) -> tuple[Array, Array
 
 
 def _azimuth(start: Array, place: tuple[float, float]) -> float:
-    east_m, north_m = local_offset_m(start[0], start[1], place[0], place[1])
-    if float(np.hypot(east_m, north_m)) < 1.0:
-        return 0.0
+    """Direction of a place along the great circle, radians from north to east."""
     phi1, phi2 = np.radians(start[0]), np.radians(place[0])
     d = np.radians(place[1] - start[1])
     y = np.sin(d) * np.cos(phi2)
