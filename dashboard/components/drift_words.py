@@ -61,7 +61,7 @@ METRICS: dict[str, Word] = {
         "Entity concentration", "Share of reinforcement that the most reinforced entity gets."
     ),
     "abstention_rate": Word("Abstention rate", "Abstentions among decisions; near 0 is over-confidence."),
-    "oscillation": Word("Oscillation", "Mutations of one entity within 60 s."),
+    "oscillation": Word("Oscillation", "Mutations of one entity within 60 s; raised where they are more than chance."),
     "burst_surprise": Word("Burst surprise", "−log10 of the chance of so many mutations at the usual rate."),
     "reversals": Word("Reversals", "Changes of direction of an entity's weight in the window."),
     "entropy_step": Word(
@@ -89,6 +89,7 @@ RATES: dict[str, Rate] = {
     "mutation_concentration": Rate("0 (< 0.03)", "38 (40) min"),
     "entity_concentration": Rate("0 (< 0.03)", "39 (40) min"),
     "abstention_rate": Rate("0 (< 0.03)", "58 (60) min"),
+    "oscillation": Rate("0.02", "1 (1) min"),
     "burst_surprise": Rate("0 (< 0.03)", "1 (1) min"),
     "reversals": Rate("0 (< 0.03)", "1 (1) min"),
     "entropy_step": Rate("0 (< 0.03)", "3 (3) min"),
@@ -98,9 +99,10 @@ RATES: dict[str, Rate] = {
     "behaviour": Rate("0 (< 0.006)", "5 (15) min"),
     "kill_chain": Rate("0 (< 0.006)", "32 (36) min"),
     "silence": Rate("0 (< 0.006)", "3 (3) min"),
-    "timing": Rate("0 (< 0.3)", "262 (285) s"),
-    "kill_chain_fast": Rate("0 (< 0.6)", "48 (52) s"),
-    "phantom": Rate("0 (< 3)", "64 (112) s"),
+    "timing": Rate("0 (< 0.008)", "270 (285) s"),
+    "kill_chain_fast": Rate("0 (< 0.02)", "48 (54) s"),
+    "intent": Rate("0 (< 0.02)", "945 (1020) s"),
+    "phantom": Rate("0 (< 0.04)", "52 (82) s"),
     "conflict": Rate("0 (< 0.6)", "8 (25) s"),
     "exchange": Rate("0 (< 0.1)", "60 (60) s"),
 }

@@ -7,6 +7,7 @@ docs/engine-drift.md, ``--write`` puts them there. Everything is seeded. Some mi
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -87,7 +88,11 @@ Row = tuple[str, str, str, str, str]
 
 def rate_text(count: int, hours: float) -> str:
     """Alarms per hour; where there were none, the 95 % upper bound of what may be (rule of three)."""
-    return f"{count / hours:.2g}" if count else f"0 (< {3.0 / hours:.1g})"
+    if count:
+        return f"{count / hours:.2g}"
+    bound = 3.0 / hours
+    digit = 10.0 ** math.floor(math.log10(bound))
+    return f"0 (< {math.ceil(round(bound / digit, 6)) * digit:.1g})"  # up, so that it stays a bound
 
 
 ONE_TAKES_MOST = np.r_[0.75, np.full(49, 0.25 / 49)]
