@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -55,6 +57,24 @@ def warm_kernels() -> float:
     return took
 
 
-if __name__ == "__main__":  # python -m engine.warm: compile once what many processes would else compile at once
+def _compile_all() -> None:
+    """What pages use in this process and, beside it, what files, layouts and runs use in another."""
+    beside = subprocess.Popen([sys.executable, "-m", "engine.warm", "beside"])
     warm_kernels()
     warm_fields()
+    if beside.wait():
+        sys.exit("kernels that files, layouts and runs use could not be compiled")
+
+
+def _compile_beside() -> None:
+    from engine.hypergraph.warm import warm as warm_graph
+    from engine.ingest.warm import warm as warm_files
+    from engine.rf.forecast import warm as warm_forecast
+    from engine.runs.solver import warm as warm_solver
+
+    for warm in (warm_files, warm_graph, warm_forecast, warm_solver):
+        warm()
+
+
+if __name__ == "__main__":  # python -m engine.warm: compile once what many processes would else compile at once
+    _compile_beside() if sys.argv[1:] == ["beside"] else _compile_all()
