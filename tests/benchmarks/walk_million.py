@@ -25,6 +25,10 @@ from numpy.typing import NDArray
 from playwright.sync_api import sync_playwright
 from scipy.spatial import cKDTree
 
+from engine.events.log import EventLog
+from engine.graph_history import GraphHistory
+from engine.hypergraph.graph_fold import GraphFold
+from engine.ingest import read_eve
 from tests.browser.driver import CHROMIUM_ARGUMENTS, Server, Tab, wait_for
 
 SUBNET = 250
@@ -105,6 +109,23 @@ def write(path: Path, hosts: int) -> Records:
         for gate in range(1, len(gates)):
             flow(hosts + gate, hosts, 2, 179)
     return Records(ids, np.array(edges))
+
+
+def take_in(folder: Path, nodes: int, records: Records) -> None:
+    """What a station makes of the file: its log and a saved graph, for the server to start from."""
+    data = folder / "data"
+    events, _ = read_eve(folder / "eve.json")
+    assert events.num_rows == len(records.edges), "every line is an event"
+    data.mkdir()
+    with EventLog(data / "events.duckdb") as log:
+        for first in range(0, events.num_rows, 50_000):
+            log.append(events.slice(first, 50_000))
+        fold = GraphFold(nodes, 5 * nodes)
+        history = GraphHistory(log, data / "graph", fold)
+        for table in log.stream(0):
+            fold.apply(table)
+        history.offer(fold, after=1, wait=True)
+        history.close()
 
 
 def link(tab: Tab) -> str:
@@ -239,8 +260,12 @@ def main(hosts: int, picture: Path | None) -> None:
         print(f"{len(records.ids):,} nodes, {len(records.edges):,} hyperedges, {records.edges.size:,} incidences; "
               f"{(folder / 'eve.json').stat().st_size / 1e6:.0f} MB written in {time.monotonic() - started:.0f} s",
               flush=True)  # fmt: skip
-        server = Server(folder, FEED=f"once:{folder / 'eve.json'}", REDIS_URL="", GRAPH_NODES=str(hosts + hosts // 5))
-        server.start()
+        started = time.monotonic()
+        take_in(folder, hosts + hosts // 5, records)
+        print(f"read, logged, folded and saved in {time.monotonic() - started:.0f} s", flush=True)
+        started = time.monotonic()
+        server = Server(folder, FEED="none", REDIS_URL="", GRAPH_NODES=str(hosts + hosts // 5)).start()
+        print(f"the server is ready with all of it in {time.monotonic() - started:.0f} s", flush=True)
         started = time.monotonic()
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(
@@ -262,11 +287,11 @@ def walk_down(tab: Tab, records: Records, started: float, picture: Path | None) 
     """From all nodes to single ones."""
 
     def since() -> str:
-        return f"{time.monotonic() - started:.0f} s after the start"
+        return f"{time.monotonic() - started:.0f} s after the page was asked for"
 
     total = len(records.ids)
-    wait_for(lambda: numbers(tab)[1] > 0, "a first picture", MINUTES)
-    print(f"first nodes counted {since()}", flush=True)
+    wait_for(lambda: numbers(tab)[1] > 0, "the first numbers", MINUTES)
+    print(f"nodes are counted {since()}", flush=True)
     wait_for(lambda: numbers(tab)[1] == total and numbers(tab)[3] == len(records.edges), "all records read", MINUTES)
     print(f"all records are in the graph {since()}", flush=True)
     wait_for(lambda: numbers(tab)[0] > 0.5 * total, "first places of most nodes", MINUTES)
