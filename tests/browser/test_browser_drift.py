@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 
 import pytest
+from playwright.sync_api import TimeoutError
 
 from tests.browser.driver import Server, Tab, wait_for
 
@@ -40,14 +42,15 @@ def open_drift(tabs, server: Server, query: str = "", **how) -> Tab:
 
 
 def test_a_drill_is_seen_located_explained_and_acknowledged_in_another_browser_and_leaves_nothing(tabs, desk):
-    started, watching = open_drift(tabs, desk), open_drift(tabs, desk)
+    # All alerts, those that are cleared as well: on a slow machine the drill may end while it is looked at.
+    started, watching = open_drift(tabs, desk, "?alerts=all"), open_drift(tabs, desk, "?alerts=all")
     started.page.get_by_label("Drill", exact=True).select_option(label="EW sweep")
     started.page.get_by_role("button", name="Start the drill").click()
     drill = wait_for(
         lambda: next((row for row in rows(watching) if "drill" in row[6]), None),
         "the drill to be seen",
     )
-    assert drill[1] == "raised" and "ew_sweep" in drill[3]
+    assert drill[1].startswith(("raised", "cleared")) and "ew_sweep" in drill[3]
     monitor = drill[2]
 
     # Explained: the evidence has the numbers, the window and the events behind it.
@@ -55,7 +58,7 @@ def test_a_drill_is_seen_located_explained_and_acknowledged_in_another_browser_a
     watching.until("() => 'drill' in probe.facts()")
     facts = watching.facts()
     assert facts["drill"].startswith("drill:ew_sweep:0")
-    assert facts["state"] == "raised" and "events" in facts["rests on"]
+    assert facts["state"].startswith(("raised", "cleared")) and "events" in facts["rests on"]
     first, last = (int(n) for n in re.findall(r"\d+", facts["seq"]))
     assert 0 < first <= last
     watching.picture("drift-evidence")
@@ -72,13 +75,16 @@ def test_a_drill_is_seen_located_explained_and_acknowledged_in_another_browser_a
     started.until("() => [...probe.deep('.feed .seen')].some((e) => e.textContent === 'seen by ana <b>')")
 
     # Over, here by a second press: it is cleared, and no emitter of the drill is left on the map of the field.
-    started.page.get_by_role("button", name="Cancel the drill").click()
-    started.page.get_by_label("Alerts", exact=True).select_option(label="All")
+    cancel = started.page.get_by_role("button", name="Cancel the drill")
+    if cancel.count():
+        with contextlib.suppress(TimeoutError):  # it has ended by itself just now
+            cancel.click(timeout=2_000)
     wait_for(
         lambda: [r for r in rows(started) if "ew_sweep" in r[3] and r[2] == monitor and "drill ended" in r[1]],
         "the drill to be over and its alarm cleared",
     )  # fmt: skip
     watching.page.get_by_role("button", name="Alerts", exact=True).click()
+    watching.page.get_by_label("Alerts", exact=True).select_option(label="Raised")
     watching.until(
         "() => probe.deep('.feed').length && !probe.deep('.feed tbody tr').some((tr) => /drill:/.test(tr.textContent))"
     )
