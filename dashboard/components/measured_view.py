@@ -23,6 +23,9 @@ from engine.frames.measured_frame import MeasuredFrame, MeasuredSpec
 from engine.measured_desk import SAMPLE, MeasuredDesk
 from engine.station import Station
 
+LINE_HEIGHT = 28
+"""Height of the line over the maps that says what is being computed, pixels."""
+
 _LINE = "pre { margin: 0; font: inherit; font-size: 12px; color: var(--muted); }"
 
 
@@ -48,12 +51,16 @@ class MeasuredView(PageView):
         self.upload.wake = self._rung
         self.controls, self.inspector = MeasuredControls(s, self.upload), MeasuredInspector(s)
         self.map = MeasuredMap(s)
-        self.told = pn.pane.Str("", margin=(7, 10), stylesheets=[_LINE])
-        self.bar = pn.indicators.Progress(value=0, max=100, width=160, height=6, margin=(13, 6), active=False)
+        self.told = pn.pane.Str("", margin=(5, 10), stylesheets=[_LINE])
+        self.bar = pn.indicators.Progress(value=0, max=100, width=160, height=6, margin=(11, 6), active=False)
         self.stop = styled(pn.widgets.Button(label="Cancel"))
-        self.stop.param.update(sizing_mode="fixed", width=110, height=26, margin=(3, 6))
+        self.stop.param.update(sizing_mode="fixed", width=110, height=24, margin=(2, 6))
         self.stop.on_click(lambda _: self._stopped())
-        self.under_way = pn.Row(self.bar, self.told, self.stop, margin=0, height=34, sizing_mode="stretch_width")
+        # Always there, so that the maps stay put; on the left of it a page names what is played.
+        self.under_way = pn.Row(
+            pn.Spacer(sizing_mode="stretch_width"), self.bar, self.told, self.stop, margin=0, height=LINE_HEIGHT,
+            sizing_mode="stretch_width",
+        )  # fmt: skip
         self.body = pn.Column(self.under_way, self.map, sizing_mode="stretch_both", margin=0)
         self.ticket = self.desk.board.ticket(self._rung)
         self._bell = self.desk.bell(self._rung)
@@ -140,7 +147,7 @@ class MeasuredView(PageView):
             if getattr(part, name) != value:
                 setattr(part, name, value)
         self.bar.visible = state in ("waiting", "running")
-        self.under_way.visible = bool(text)
+        self.told.visible = self.stop.visible = bool(text)
 
     def _note(self, campaigns: list[Campaign], spec: MeasuredSpec | None) -> str:
         campaign = next((c for c in campaigns if spec is not None and c.name == spec.campaign), None)

@@ -34,7 +34,7 @@ def shape_db(model: str, distance_m: ArrayLike, freq_hz: float, carried_m: float
     --------
     >>> near, far = shape_db("two_ray", [5e3, 10e3], 462.7e6, 1.5, 15.0)
     >>> round(float(near - far), 1)  # beyond the last maximum power falls with the fourth power of the distance
-    11.9
+    12.0
     """
     slant = np.hypot(np.asarray(distance_m, dtype=np.float64), carried_m - fixed_m)
     gain = -np.asarray(free_space_loss_db(np.maximum(slant, 1.0), freq_hz))

@@ -222,8 +222,9 @@ def test_pictures_for_the_documentation(tabs, served):
         pytest.skip("only when screenshots are asked for")
     for theme in ("light", "dark"):
         query = f"?campaign=POWDER FRS 2022&rx=garage-nuc2-b210&select=measurement:2100&theme={theme}"
-        tab = whole(opened(tabs, served, query))
-        tab.ask("['pan', 'pick', 'scrub'].forEach((name) => scythe.used(name))")
+        tab = tabs(served, f"/locate{query}&mode=rssi")
+        tab.ask(LOOK)
+        whole(tab).ask("['pan', 'pick', 'scrub'].forEach((name) => scythe.used(name))")
         tab.page.wait_for_timeout(500)
         tab.picture(f"measured-{theme}")
 

@@ -24,11 +24,14 @@ def page() -> None:
     from dashboard.components.measured_state import MeasuredState
     from dashboard.components.measured_view import MeasuredView
 
-    pages.PAGES = (*[p for p in pages.PAGES if p[1] != "measured"], ("Measured", "measured"))
     view = pages.open_view(MeasuredView, MeasuredState())
     parts = {"controls": view.controls, "picture": view.body, "inspector": view.inspector, "strip": view.strip}
     hints = (pages.HINTS[0], ("pick", "Click a point to see its numbers"))
-    shell = pages.shell("measured", parts, take=exports_measured.TAKE, hints=hints, find="nothing here", named=False)
+    usual, pages.PAGES = pages.PAGES, (*pages.PAGES, ("Measured", "measured"))
+    try:
+        shell = pages.shell("measured", parts, take=exports_measured.TAKE, hints=hints, find="nothing", named=False)
+    finally:
+        pages.PAGES = usual  # the other pages of this server are as they are
     shell.servable(title="Measured")
 
 
