@@ -106,6 +106,8 @@ def hyperbola(
     beyond = excess_m(azimuth[:, None], reached_m) > 0.0
     out = _crossings(excess_m, azimuth, reached_m, beyond[:, :-1] & ~beyond[:, 1:])
     back = _crossings(excess_m, azimuth, reached_m, ~beyond[:, :-1] & beyond[:, 1:])
+    meets = beyond.any(axis=1)  # the outermost rays may pass by; those beside them touch: there both ends join
+    azimuth, out, back = azimuth[meets], out[meets], back[meets]
     if not beyond[:, 0].any():  # else rays begin within, go all around and leave: out alone is the ring
         out, azimuth = np.concatenate([out, back[::-1]]), np.concatenate([azimuth, azimuth[::-1]])
     else:
