@@ -34,7 +34,8 @@ from engine.events.queue import BoundedQueue
 from engine.events.schema import DRILL_ENDED, FIX
 from engine.feeds import Feed, open_feed, remember
 from engine.frames.board import FrameBoard
-from engine.frames.field_frame import FieldFrame, carried, compute_field_frame
+from engine.frames.field_frame import FieldFrame, frame_of
+from engine.frames.field_scene import FieldScenes, carried
 from engine.frames.spec import FieldSpec
 from engine.frames.trails import TrailFold
 from engine.graph_desk import GraphDesk
@@ -121,8 +122,12 @@ class Station:
         self.feed: Feed | None = None
         self.tracks_fold = TrackFold(WINDOW_FIXES)
         self.trails_fold = TrailFold()
+        self.scenes = FieldScenes(
+            lambda at, live: self.tracks_fold.snapshot(at) if live else self.tracks(at),
+            lambda start, at, live: self.segments(start, at, None if live else at),
+        )
         self.queue = BoundedQueue()
-        self.board: FrameBoard[FieldSpec, FieldFrame] = FrameBoard(self._compute)
+        self.board: FrameBoard[FieldSpec, FieldFrame] = FrameBoard(self._compute, prompt=True)
         self.board.on_tick = self._on_tick
         self.teller = HealthTeller(self)
         self._opening = threading.Lock()
@@ -356,11 +361,7 @@ class Station:
         return recent
 
     def _compute(self, spec: FieldSpec, moment_s: float) -> FieldFrame:
-        live = spec.moment_s is None
-        tracks = self.tracks_fold.snapshot(moment_s) if live else self.tracks(moment_s)
-        start_s = moment_s - spec.trail_s if "trails" in spec.layers else moment_s
-        segments = self.segments(start_s, moment_s, None if live else moment_s)
-        return compute_field_frame(spec, moment_s, tracks, segments)
+        return frame_of(spec, self.scenes.scene(moment_s, live=spec.moment_s is None))
 
     def _beat(self) -> None:
         """Tell how things are even while a frame takes long: a slow picture is no dead server."""

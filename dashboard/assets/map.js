@@ -4,20 +4,38 @@
   const maps = new WeakMap()
   const memory = (fig) => { if (!maps.has(fig)) maps.set(fig, { wanted: null, fitted: null, timer: 0 }); return maps.get(fig) }
 
-  const report = (fig, viewport) => {
+  const send = (fig, viewport) => {
+    const m = memory(fig), x = fig.x_range, y = fig.y_range
+    const now = [x.start, y.start, x.end, y.end, fig.inner_width, fig.inner_height]
+    const old = viewport.data.v
+    clearTimeout(m.timer)
+    m.due = false
+    if (old && old.length === 7 && now.every((v, i) => Math.abs(v - old[i]) < 1e-6 * (1 + Math.abs(v)))) return
+    document.getElementById("picture")?.classList.add("busy")
+    m.sent = performance.now()
+    m.number = (m.number ?? 0) + 1
+    viewport.data = { v: [...now, m.number] }
+  }
+  // A view that rests is reported. Where the server answers each report, it is told while the hand still moves: one
+  // report is under way at a time, the newest view goes when its answer has come.
+  const report = (fig, viewport, answered) => {
     const m = memory(fig)
     clearTimeout(m.timer)
-    m.timer = setTimeout(() => {
-      const x = fig.x_range, y = fig.y_range
-      const now = [x.start, y.start, x.end, y.end, fig.inner_width, fig.inner_height]
-      const old = viewport.data.v
-      if (old && old.length === 6 && now.every((v, i) => Math.abs(v - old[i]) < 1e-6 * (1 + Math.abs(v)))) return
-      document.getElementById("picture")?.classList.add("busy")
-      viewport.data = { v: now }
-    }, 160)
+    m.due = true
+    if (!answered) m.timer = setTimeout(() => send(fig, viewport), 160)
+    else if (answered.data.n[0] >= (m.number ?? 0)) m.timer = setTimeout(() => send(fig, viewport), 0)
+    else m.timer = setTimeout(() => send(fig, viewport), Math.max(0, m.sent + 120 - performance.now()))
   }
+  const answer = (fig, viewport, answered) => {
+    const m = memory(fig)
+    if (answered.data.n[0] < (m.number ?? 0)) return
+    drawn()
+    // Painted first: what has come is seen before the next is asked for.
+    if (m.due) { clearTimeout(m.timer); m.timer = setTimeout(() => requestAnimationFrame(() => m.due && send(fig, viewport)), 0) }
+  }
+  const drawn = () => document.getElementById("picture")?.classList.remove("busy")
   // Equal metres per pixel on both axes; the wanted bounds stay inside the window.
-  const fit = (fig, viewport, fresh) => {
+  const fit = (fig, viewport, fresh, answered) => {
     current = fig
     const m = memory(fig), x = fig.x_range, y = fig.y_range, w = fig.inner_width, h = fig.inner_height
     if (!(w > 10 && h > 10)) return
@@ -30,14 +48,14 @@
     // Bokeh runs its callbacks later than this: they know a fitted view by its numbers.
     m.fitted = [cx - scale * w / 2, cy - scale * h / 2, cx + scale * w / 2, cy + scale * h / 2]
     x.setv({ start: m.fitted[0], end: m.fitted[2] }); y.setv({ start: m.fitted[1], end: m.fitted[3] })
-    report(fig, viewport)
+    report(fig, viewport, answered)
   }
-  const moved = (fig, viewport) => {
+  const moved = (fig, viewport, answered) => {
     const m = memory(fig), now = [fig.x_range.start, fig.y_range.start, fig.x_range.end, fig.y_range.end]
     if (!m.fitted || now.every((v, i) => v === m.fitted[i])) return
     window.scythe?.used("pan")
     m.wanted = now
-    report(fig, viewport)
+    report(fig, viewport, answered)
   }
   const cell = (source, x, y) => {
     const d = source.data
@@ -77,5 +95,5 @@
     a.href = URL.createObjectURL(blob); a.download = "field.png"; a.click()
     setTimeout(() => URL.revokeObjectURL(a.href), 10000)
   }
-  window.scytheMap = { fit, moved, readout, left, png, drawn: () => document.getElementById("picture")?.classList.remove("busy") }
+  window.scytheMap = { fit, moved, answer, readout, left, png, drawn }
 })()

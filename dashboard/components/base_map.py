@@ -88,10 +88,14 @@ class BaseMap:
         ``light`` or ``dark``.
     on_view : callable (View) -> None
         Called when the viewer's pan or zoom has come to rest.
+    prompt : bool
+        Whether views are reported while the hand still moves, one at a time: the next when `answer` was called.
     """
 
-    def __init__(self, view: View, theme: str, on_view: Callable[[View], None]) -> None:
+    def __init__(self, view: View, theme: str, on_view: Callable[[View], None], *, prompt: bool = False) -> None:
         self.view = view
+        self._reported = 0
+        self._answered = ColumnDataSource(data={"n": [0]}) if prompt else None
         self._on_view = on_view
         x_range, y_range = Range1d(start=view[0], end=view[2]), Range1d(start=view[1], end=view[3])
         # The browser's every small step must not come back as a message: only the resting view does.
@@ -170,29 +174,42 @@ class BaseMap:
             x, y = land.get(name, (np.empty(0, np.float32), np.empty(0, np.float32)))
             source.data = {"x": x, "y": y}
 
+    def answer(self) -> None:
+        """Say that the picture of the last reported view is there: in the same message as the picture."""
+        if self._answered is not None and self._answered.data["n"] != [self._reported]:
+            self._answered.data = {"n": [self._reported]}
+
     def _viewport_changed(self, attr: str, old: object, new: dict[str, list[float]]) -> None:
         values = [float(v) for v in new.get("v", [])]
         if len(values) < 4 or not np.all(np.isfinite(values[:4])) or values[2] <= values[0] or values[3] <= values[1]:
             return
         self.view = (values[0], values[1], values[2], values[3])
+        self._reported = int(values[6]) if len(values) > 6 and np.isfinite(values[6]) else self._reported + 1
         self.draw_land()
         self._on_view(self.view)
 
     def _wire_browser(self) -> None:
-        f, args = self.figure, {"fig": self.figure, "viewport": self.viewport}
+        f = self.figure
+        args: dict[str, Any] = {"fig": f, "viewport": self.viewport}
         # The first callback to run brings the script along, so the map works in a notebook too.
         load = f"if (!window.scytheMap) {{ {_MAP_JS} }}\n"
-        fit = CustomJS(args=args, code=load + "scytheMap.fit(fig, viewport, false)")
+        answered = "undefined"
+        if self._answered is not None:
+            args["answered"], answered = self._answered, "answered"
+            came = CustomJS(args=args, code="window.scytheMap && scytheMap.answer(fig, viewport, answered)")
+            self._answered.js_on_change("data", came)
+        fit = CustomJS(args=args, code=load + f"scytheMap.fit(fig, viewport, false, {answered})")
         f.js_on_change("inner_width", fit)
         f.js_on_change("inner_height", fit)
-        moved = CustomJS(args=args, code="window.scytheMap && scytheMap.moved(fig, viewport)")
+        moved = CustomJS(args=args, code=f"window.scytheMap && scytheMap.moved(fig, viewport, {answered})")
         for axis_range in (f.x_range, f.y_range):
             axis_range.js_on_change("start", moved)
             axis_range.js_on_change("end", moved)
         go_home = CustomJS(
             args={**args, "home": self.home},
             code="const v = home.data.v; fig.x_range.setv({start: v[0], end: v[2]});"
-            "fig.y_range.setv({start: v[1], end: v[3]}); window.scytheMap && scytheMap.fit(fig, viewport, true)",
+            "fig.y_range.setv({start: v[1], end: v[3]});"
+            f"window.scytheMap && scytheMap.fit(fig, viewport, true, {answered})",
         )
         f.js_on_event("doubletap", go_home)
         f.js_on_event("reset", go_home)

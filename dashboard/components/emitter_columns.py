@@ -1,7 +1,6 @@
 """Columns that the map draws emitters from: plain arrays out of a frame, nothing of Bokeh.
 
-Only what is in view is sent, and of that at most `MAX_MARKERS`: beyond it single markers say nothing
-and cost everybody time. Who is left out is counted.
+Only what is in view is sent. Of a crowd (`FieldFrame.crowd`) there is a picture, and one marker: of the selected one.
 """
 
 from __future__ import annotations
@@ -14,9 +13,6 @@ from engine.frames.field_frame import FieldFrame
 from engine.geo import web_mercator
 from engine.rf.forecast_score import error_ellipse
 from engine.rf.tracks import LAT, LON
-
-MAX_MARKERS = 2_000
-"""Markers drawn at most."""
 
 MAX_LABELS = 80
 """With more emitters in view than this, call signs are left to the hover."""
@@ -38,18 +34,15 @@ EMPTY_SELECTION: dict[str, dict[str, Any]] = {
 
 
 def in_view(frame: FieldFrame, view: tuple[float, float, float, float]) -> np.ndarray:
-    """Indices of the emitters in view, at most `MAX_MARKERS`, the freshest first choice."""
+    """Indices of the emitters in view."""
     x, y = frame.emitter_xy(frame.now)
     west, south, east, north = view
     dx, dy = 0.02 * (east - west), 0.02 * (north - south)
-    inside = np.flatnonzero((x > west - dx) & (x < east + dx) & (y > south - dy) & (y < north + dy))
-    if len(inside) > MAX_MARKERS:
-        inside = np.sort(inside[np.argsort(frame.tracks.age_s[inside], kind="stable")[:MAX_MARKERS]])
-    return inside
+    return np.flatnonzero((x > west - dx) & (x < east + dx) & (y > south - dy) & (y < north + dy))
 
 
-def emitter_columns(frame: FieldFrame, view: tuple[float, float, float, float]) -> dict[str, Any]:
-    """One row per emitter in view, at its position carried to the moment shown.
+def emitter_columns(frame: FieldFrame, view: tuple[float, float, float, float], selected: str = "") -> dict[str, Any]:
+    """One row per emitter in view, at its position carried to the moment shown; of a crowd the selected one alone.
 
     Returns
     -------
@@ -60,6 +53,8 @@ def emitter_columns(frame: FieldFrame, view: tuple[float, float, float, float]) 
     if not len(frame.tracks):
         return EMPTY_EMITTERS
     i = in_view(frame, view)
+    if frame.crowd is not None:
+        i = i[frame.tracks.table["id"].to_numpy(dtype=object)[i] == selected]
     x, y = frame.emitter_xy(frame.now)
     px, py = frame.emitter_xy(frame.ahead)
     table = frame.tracks.table

@@ -30,6 +30,9 @@ UNITS = {"inverse_square": "dB re 1 m⁻²"}
 
 _LAYERS = ("field", "forecast", "trails")
 
+EMPTY_IMAGE: dict[str, list[Any]] = {"image": [], "x": [], "y": [], "dw": [], "dh": []}
+"""Columns of no image."""
+
 
 class FieldMap(pn.viewable.Viewer):
     """Map of the field now, the predicted field, trails and emitters.
@@ -50,7 +53,7 @@ class FieldMap(pn.viewable.Viewer):
     def __init__(self, state: ViewState, **params: Any) -> None:
         super().__init__(state=state, **params)
         self.base = BaseMap(
-            view_of_degrees(state.west, state.south, state.east, state.north), state.theme, self._viewed
+            view_of_degrees(state.west, state.south, state.east, state.north), state.theme, self._viewed, prompt=True
         )
         self.frame: FieldFrame | None = None
         self._sent: dict[str, tuple[Any, float, np.ndarray]] = {}
@@ -87,16 +90,24 @@ class FieldMap(pn.viewable.Viewer):
                 if recent or (sent is levels) or np.array_equal(sent, levels):
                     continue
             self._sent[name] = (place, frame.moment_s, levels)
-            self.sources[name].data = {
-                "image": [levels], "x": [place[0]], "y": [place[1]],
-                "dw": [place[2] - place[0]], "dh": [place[3] - place[1]],
-            }  # fmt: skip
+            self.sources[name].data = _image(levels, place)
         self.images["forecast"].glyph.global_alpha = round(0.35 + 0.65 * frame.forecast_confidence, 2)
-        columns = emitter_columns(frame, self.base.view)
+        self._draw_crowd(frame)
+        # All that the grid covers, a little more than the view: a small step of the hand needs none anew.
+        columns = emitter_columns(frame, place, self.state.selected)
         self._quietly(self.emitters, columns)
+        self._glyphs["labels"].visible = self.state.show_emitters and any(columns["label"])
         self._mark_selection()
 
     # -- inside ---------------------------------------------------------------------------------
+
+    def _draw_crowd(self, frame: FieldFrame) -> None:
+        s, crowd = frame.spec, frame.crowd
+        if crowd is None:
+            if len(self.crowd.data["image"]):
+                self.crowd.data = dict(EMPTY_IMAGE)
+        elif not len(self.crowd.data["image"]) or not np.array_equal(self.crowd.data["image"][0], crowd):
+            self.crowd.data = _image(crowd, (s.west_m, s.south_m, s.east_m, s.north_m))
 
     def _draw_layers(self) -> None:
         f = self.base.figure
@@ -105,9 +116,13 @@ class FieldMap(pn.viewable.Viewer):
         self.mappers: dict[str, LinearColorMapper] = {}
         for name in _LAYERS:
             self.mappers[name] = LinearColorMapper(palette=colours(name, self.state.theme), low=-0.5, high=255.5)
-            self.sources[name] = ColumnDataSource(data={"image": [], "x": [], "y": [], "dw": [], "dh": []})
+            self.sources[name] = ColumnDataSource(data=dict(EMPTY_IMAGE))
             glyph = Image(image="image", x="x", y="y", dw="dw", dh="dh", color_mapper=self.mappers[name])
             self.images[name] = f.add_glyph(self.sources[name], glyph, level="image")
+        self.crowd = ColumnDataSource(data=dict(EMPTY_IMAGE))
+        self._crowd_colour = LinearColorMapper(palette=_crowd_palette(self.state.theme), low=-0.5, high=255.5)
+        dots = Image(image="image", x="x", y="y", dw="dw", dh="dh", color_mapper=self._crowd_colour)
+        self._crowd = f.add_glyph(self.crowd, dots, level="image")
         # One scale for both layers: two bars side by side, the ticks on the outer one.
         self.bars: dict[str, Any] = {}
         for name in ("field", "forecast"):
@@ -123,9 +138,6 @@ class FieldMap(pn.viewable.Viewer):
             code="window.scytheMap && scytheMap.readout(fig, layers, scale, cb_obj.x, cb_obj.y)",
         ))  # fmt: skip
         f.js_on_event("mouseleave", CustomJS(code="window.scytheMap && scytheMap.left()"))
-        drawn = CustomJS(code="window.scytheMap && scytheMap.drawn()")
-        for source in self.sources.values():
-            source.js_on_change("data", drawn)
 
     def _draw_emitters(self) -> None:
         f = self.base.figure
@@ -167,6 +179,7 @@ class FieldMap(pn.viewable.Viewer):
             self._styled = theme
             for name, mapper in self.mappers.items():
                 mapper.palette = colours(name, theme)
+            self._crowd_colour.palette = _crowd_palette(theme)
             for name, bar in self.bars.items():
                 bar.color_mapper.palette = colours(name, theme)[::4]
         for bar in self.bars.values():
@@ -191,13 +204,15 @@ class FieldMap(pn.viewable.Viewer):
         on = {"field": s.show_field, "forecast": s.show_forecast, "trails": s.show_trails}
         for name, image in self.images.items():
             image.visible = on[name]
-        for name in ("markers", "labels"):
-            self._glyphs[name].visible = s.show_emitters
+        self._crowd.visible = self._glyphs["markers"].visible = s.show_emitters
+        self._glyphs["labels"].visible = s.show_emitters and any(self.emitters.data["label"])
         self._glyphs["ahead"].visible = s.show_emitters and s.show_forecast
 
     def _viewed(self, view: View) -> None:
-        west, south, east, north = degrees_of_view(view)
-        self.state.param.update(west=west, south=south, east=east, north=north)
+        degrees = dict(zip(("west", "south", "east", "north"), degrees_of_view(view), strict=True))
+        if all(getattr(self.state, name) == value for name, value in degrees.items()):
+            self.base.answer()  # nobody will be told of a change
+        self.state.param.update(**degrees)
 
     def _tapped(self, attr: str, old: list[int], new: list[int]) -> None:
         if self._selecting:
@@ -216,6 +231,10 @@ class FieldMap(pn.viewable.Viewer):
             self._selecting = False
 
     def _mark_selection(self) -> None:
+        if self.frame is not None and self.frame.crowd is not None:
+            s = self.frame.spec
+            place = (s.west_m, s.south_m, s.east_m, s.north_m)
+            self._quietly(self.emitters, emitter_columns(self.frame, place, self.state.selected))
         ids = list(self.emitters.data["id"])
         wanted = [ids.index(self.state.selected)] if self.state.selected in ids else []
         self._selecting = True
@@ -227,6 +246,16 @@ class FieldMap(pn.viewable.Viewer):
         columns = selection_columns(self.frame, self.state.selected)
         self._quietly(self.selection, columns["track"])
         self._quietly(self.ellipse, columns["ellipse"])
+
+
+def _image(levels: np.ndarray, place: View) -> dict[str, list[Any]]:
+    """Columns of one image at its place."""
+    west, south, east, north = place
+    return {"image": [levels], "x": [west], "y": [south], "dw": [east - west], "dh": [north - south]}
+
+
+def _crowd_palette(theme: str) -> list[str]:
+    return ["#00000000", THEMES[theme].emitter]
 
 
 def _same(sent: dict[str, Any], columns: dict[str, Any]) -> bool:

@@ -71,6 +71,8 @@ class FieldView(PageView):
             self.inspector.describe(
                 frame, len(in_view(frame, self.map.view)) if len(frame.tracks) else 0, self._score(frame)
             )
+        if not self.watch.waiting:
+            self.map.base.answer()
 
     def notebook_parts(self) -> list[pn.viewable.Viewable]:
         """The map alone."""

@@ -3,7 +3,8 @@
 Sessions register a spec and a wake function; the worker computes every distinct spec once per tick
 (live) or once (a moment of the past) and wakes the watchers without handing them data: they pull
 `Watch.frame` on their own loop. A newer spec of a watcher replaces its older one, so nothing is
-computed that nobody waits for. The board knows nothing of what a frame is.
+computed that nobody waits for. Where it is asked for, wishes that come between ticks have a
+worker of their own: whoever pans need not wait until the tick is done. The board knows nothing of what a frame is.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ class Watch(Generic[S, F]):
         self.frame: F | None = None
         self.frame_spec: S | None = None
         self.error: str | None = None
+        self.asked = 0
 
     @property
     def waiting(self) -> bool:
@@ -75,6 +77,8 @@ class FrameBoard(Generic[S, F]):
         Period of live frames, s.
     kept : int
         Frames of past moments kept.
+    prompt : bool
+        Whether new wishes are computed beside a tick that is under way; `compute` is then called from two threads.
     """
 
     def __init__(
@@ -83,6 +87,8 @@ class FrameBoard(Generic[S, F]):
         now: Callable[[], float] = time.time,
         tick_s: float = TICK_S,
         kept: int = PAST_FRAMES_KEPT,
+        *,
+        prompt: bool = False,
     ) -> None:
         self._compute = compute
         self._now = now
@@ -90,12 +96,15 @@ class FrameBoard(Generic[S, F]):
         self._kept = kept
         self._watches: set[Watch[S, F]] = set()
         self._past: OrderedDict[S, F] = OrderedDict()
-        self._live: dict[S, F] = {}
+        self._live: dict[S, tuple[float, F]] = {}
         self._lock = threading.Lock()
         self._wanted = threading.Event()
         self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._prompt = prompt
+        self._threads: list[threading.Thread] = []
         self._next_tick = 0.0
+        self._shown_s: float | None = None
+        self._asked = 0
         self.last_tick_s = 0.0
         self.ticks = 0
         self.computed = 0
@@ -104,16 +113,19 @@ class FrameBoard(Generic[S, F]):
         self.on_tick: Callable[[float], None] | None = None
 
     def start(self) -> None:
-        """Start the worker thread."""
-        self._thread = threading.Thread(target=self._run, name="frames", daemon=True)
-        self._thread.start()
+        """Start the worker threads."""
+        self._threads = [threading.Thread(target=self._run, name="frames", daemon=True)]
+        if self._prompt:
+            self._threads.append(threading.Thread(target=self._run_wishes, name="wishes", daemon=True))
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
         """Stop the worker and forget all watchers."""
         self._stopping.set()
         self._wanted.set()
-        if self._thread is not None:
-            self._thread.join(timeout=10.0)
+        for thread in self._threads:
+            thread.join(timeout=10.0)
         with self._lock:
             self._watches.clear()
 
@@ -137,7 +149,9 @@ class FrameBoard(Generic[S, F]):
         """Set the wish of a watcher; an equal frame that is already there is given at once."""
         with self._lock:
             watch.spec, watch.error = spec, None
-            ready = self._past.get(spec) if spec.moment_s is not None else self._live.get(spec)
+            self._asked += 1
+            watch.asked = self._asked
+            ready = self._past.get(spec) if spec.moment_s is not None else self._live.get(spec, (0.0, None))[1]
             if ready is not None:
                 watch.frame, watch.frame_spec = ready, spec
         if ready is None:
@@ -174,16 +188,38 @@ class FrameBoard(Generic[S, F]):
     def _run(self) -> None:
         self._next_tick = self._now()
         while not self._stopping.is_set():
-            self._wanted.wait(max(self._next_tick - self._now(), 0.0))
+            (self._stopping if self._prompt else self._wanted).wait(max(self._next_tick - self._now(), 0.0))
             if self._stopping.is_set():
                 return
-            self._wanted.clear()
+            if not self._prompt:
+                self._wanted.clear()
             if self._now() >= self._next_tick:
                 # A tick that comes late is not made up for: the next one is a whole period away.
                 self._next_tick = max(self._next_tick + self.tick_s, self._now() + 0.1 * self.tick_s)
                 self._tick(self._now())
-            else:
-                self._serve(self._now(), only_waiting=True)
+            elif not self._prompt:
+                # Between ticks everybody sees the moment of the last one: what was computed for it serves again.
+                self._serve(self.last_tick_s, only_waiting=True)
+
+    def _run_wishes(self) -> None:
+        while not self._stopping.is_set():
+            self._wanted.wait()
+            self._wanted.clear()
+            while not self._stopping.is_set() and self._serve_one():
+                pass
+
+    def _serve_one(self) -> bool:
+        """Compute the wish that waits longest, those who look at now before those who look at the past."""
+        with self._lock:
+            shown_s = self._shown_s
+            # The first live frame of all is the first tick's.
+            waiting = [w for w in self._watches if w.waiting and (w.spec.moment_s is not None or shown_s is not None)]
+            if not waiting:
+                return False
+            spec = min(waiting, key=lambda w: (w.spec.moment_s is not None, w.asked)).spec
+            watches = [w for w in self._watches if w.spec == spec]
+        self._give(spec, watches, shown_s or 0.0)
+        return True
 
     def _tick(self, moment_s: float) -> None:
         started = time.perf_counter()
@@ -198,12 +234,16 @@ class FrameBoard(Generic[S, F]):
             wanted = {w.spec for w in self._watches}
             self._live = {spec: frame for spec, frame in self._live.items() if spec in wanted}
         self._serve(moment_s, only_waiting=False)
+        with self._lock:
+            self._shown_s = moment_s
         self.ticks += 1
         self.last_tick_ms = 1e3 * (time.perf_counter() - started)
 
     def _serve(self, moment_s: float, *, only_waiting: bool) -> None:
         with self._lock:
-            watches = [w for w in self._watches if w.waiting or not only_waiting]
+            # A wish for the past is computed once, beside the ticks if there is a worker for that.
+            beside = {w for w in self._watches if self._prompt and w.waiting and w.spec.moment_s is not None}
+            watches = [w for w in self._watches if (w.waiting or not only_waiting) and w not in beside]
         groups: dict[S, list[Watch[S, F]]] = {}
         for watch in watches:
             groups.setdefault(watch.spec, []).append(watch)
@@ -227,14 +267,18 @@ class FrameBoard(Generic[S, F]):
         if frame is None:
             try:
                 frame = self._compute(spec, moment_s if spec.moment_s is None else spec.moment_s)
-                self.computed += 1
+                with self._lock:
+                    self.computed += 1
             except Exception as exc:
                 error = f"{type(exc).__name__}: {exc}"
                 self.failed += 1
                 logger.exception("frame failed for %s", spec)
         with self._lock:
             if frame is not None and live:
-                self._live[spec] = frame
+                # Two workers may have made the same frame: the later moment stands.
+                newest = self._live.get(spec, (moment_s, frame))
+                moment_s, frame = (moment_s, frame) if newest[0] <= moment_s else newest
+                self._live[spec] = (moment_s, frame)
             elif frame is not None:
                 self._past[spec] = frame
                 self._past.move_to_end(spec)

@@ -15,18 +15,22 @@ from functools import lru_cache
 import numpy as np
 import xarray as xr
 
+from engine.frames.field_scene import FieldScene, placed
 from engine.frames.spec import FieldSpec
 from engine.frames.trails import trail_raster
-from engine.geo import geodetic_to_ecef, web_mercator
+from engine.geo import web_mercator
 from engine.rf.field import power_field, sum_intensity, sum_power_mw
-from engine.rf.forecast import Prediction, predict_batch
+from engine.rf.forecast import Prediction
 from engine.rf.grid import Grid
 from engine.rf.quantise import LEVELS, quantise
-from engine.rf.tracks import ALT, CLIMB, LAT, LON, MEASURED, SPEED, TIME, TRACK, Tracks
-from engine.units import dbm_to_mw, mw_to_dbm
+from engine.rf.tracks import Tracks
+from engine.units import mw_to_dbm
 
 TRAIL_FINENESS = 2
 """Cells of the trail raster per cell of the field, each way: lines need more than a smooth field does."""
+
+MAX_MARKERS = 1_000
+"""Emitters within a frame beyond which they are a picture: single markers hide each other and cost every viewer."""
 
 REFERENCE_SIGMA_M = 2_000.0
 """One-sigma position uncertainty at which the forecast layer is drawn half transparent, m."""
@@ -55,6 +59,8 @@ class FieldFrame:
         1/(1 + (σ/2 km)²) with σ the median one-sigma radius of the predicted positions.
     compute_ms : float
         Time the computation took.
+    crowd : ndarray of uint8, (ny, nx), or None
+        Where there are more than `MAX_MARKERS` emitters: 255 at each, on the cells of the trails.
     """
 
     spec: FieldSpec
@@ -66,6 +72,7 @@ class FieldFrame:
     levels: dict[str, np.ndarray] = field(repr=False)
     forecast_confidence: float
     compute_ms: float
+    crowd: np.ndarray | None = field(default=None, repr=False)
 
     @property
     def quantisation_db(self) -> float:
@@ -93,7 +100,7 @@ class FieldFrame:
         for name, where in (("field", self.now), ("forecast", self.ahead)):
             if name not in self.spec.layers:
                 continue
-            table = emitters.assign(lat=where.lat, lon=where.lon, alt_m=where.alt_m)[_placed(where)]
+            table = emitters.assign(lat=where.lat, lon=where.lon, alt_m=where.alt_m)[placed(where)]
             one = power_field(table, grid, model=self.spec.model, horizon=self.spec.horizon)
             for variable in one.data_vars:
                 out[str(variable) if name == "field" else f"forecast_{variable}"] = one[variable]
@@ -126,34 +133,16 @@ def frame_grid(spec: FieldSpec) -> Grid:
     return _grid(spec.west_m, spec.south_m, spec.east_m, spec.north_m, spec.nx, spec.ny, spec.height_m)
 
 
-def carried(tracks: Tracks, horizon_s: np.ndarray) -> Prediction:
-    """Every emitter carried `horizon_s` (n,) seconds past its own last fix by the tracking filter."""
-    r = tracks.ring
-    return predict_batch(
-        r[:, :, LAT], r[:, :, LON], r[:, :, ALT], r[:, :, TIME], r[:, :, SPEED], r[:, :, TRACK], r[:, :, CLIMB],
-        tracks.count, horizon_s, position_time_s=r[:, :, MEASURED],
-    )  # fmt: skip
-
-
-def _placed(where: Prediction) -> np.ndarray:
-    """Which emitters have a position: none has whose positions were all measured too long ago."""
-    return np.isfinite(where.lat) & np.isfinite(where.lon) & np.isfinite(where.alt_m)
-
-
-def _field(spec: FieldSpec, tracks: Tracks, where: Prediction) -> np.ndarray:
+def _field(spec: FieldSpec, scene: FieldScene, where: Prediction) -> np.ndarray:
     """Summed field of all emitters that have a position, mW (or 1/m² for the inverse square), (ny, nx)."""
-    placed = _placed(where)
-    alt_m = np.asarray(where.alt_m)[placed]
-    x, y, z = (np.ascontiguousarray(c) for c in geodetic_to_ecef(where.lat[placed], where.lon[placed], alt_m))
+    (x, y, z), alt_m, eirp_mw, freq_hz, _ = scene.radiators(where)
     if spec.model == "inverse_square":
         return sum_intensity(x, y, z, np.ones(len(alt_m)), frame_grid(spec))
-    eirp_mw = dbm_to_mw(tracks.table["eirp_dbm"].to_numpy(dtype=float)[placed])
-    freq_hz = tracks.table["freq_hz"].to_numpy(dtype=float)[placed]
     return sum_power_mw(x, y, z, alt_m, eirp_mw, freq_hz, frame_grid(spec), horizon=spec.horizon, model=spec.model)
 
 
 def compute_field_frame(spec: FieldSpec, moment_s: float, tracks: Tracks, segments: np.ndarray) -> FieldFrame:
-    """Compute a frame.
+    """Compute a frame of emitters that nobody else looks at; see `frame_of` for a scene that many share.
 
     Parameters
     ----------
@@ -170,19 +159,24 @@ def compute_field_frame(spec: FieldSpec, moment_s: float, tracks: Tracks, segmen
     -------
     FieldFrame
     """
+    return frame_of(spec, FieldScene(moment_s, tracks, lambda _: segments))
+
+
+def frame_of(spec: FieldSpec, scene: FieldScene) -> FieldFrame:
+    """The frame of a view of a scene."""
     started = time.perf_counter()
-    age_s = tracks.age_s
-    now = carried(tracks, age_s)
-    ahead = carried(tracks, age_s + spec.forecast_s)
+    moment_s, tracks = scene.moment_s, scene.tracks
+    now, ahead = scene.at(spec.forecast_s)
     levels: dict[str, np.ndarray] = {}
     for name, where in (("field", now), ("forecast", ahead)):
         if name in spec.layers:
-            levels[name] = quantise(mw_to_dbm(_field(spec, tracks, where)), spec.low_dbm, spec.high_dbm)
+            levels[name] = quantise(mw_to_dbm(_field(spec, scene, where)), spec.low_dbm, spec.high_dbm)
     if "trails" in spec.layers:
         bounds = (spec.west_m, spec.south_m, spec.east_m, spec.north_m)
         levels["trails"] = trail_raster(
-            segments, bounds, (TRAIL_FINENESS * spec.ny, TRAIL_FINENESS * spec.nx), moment_s, spec.trail_s
-        )
+            scene.segments(spec.trail_s), bounds, (TRAIL_FINENESS * spec.ny, TRAIL_FINENESS * spec.nx), moment_s,
+            spec.trail_s,
+        )  # fmt: skip
     sigma_m = np.sqrt(np.asarray(ahead.var_east_m2) + np.asarray(ahead.var_north_m2))
     known = sigma_m[np.isfinite(sigma_m)]
     spread = float(np.median(known)) if len(known) else 0.0
@@ -196,4 +190,21 @@ def compute_field_frame(spec: FieldSpec, moment_s: float, tracks: Tracks, segmen
         levels=levels,
         forecast_confidence=1.0 / (1.0 + (spread / REFERENCE_SIGMA_M) ** 2),
         compute_ms=1e3 * (time.perf_counter() - started),
+        crowd=_crowd(spec, now),
     )
+
+
+def _crowd(spec: FieldSpec, now: Prediction) -> np.ndarray | None:
+    """Dots of two by two cells at all emitters, if there are too many for markers."""
+    x, y = web_mercator(now.lat, now.lon)
+    ny, nx = TRAIL_FINENESS * spec.ny, TRAIL_FINENESS * spec.nx
+    j = (x - spec.west_m) / (spec.east_m - spec.west_m) * nx
+    k = (y - spec.south_m) / (spec.north_m - spec.south_m) * ny
+    inside = (j >= 0) & (j < nx - 1) & (k >= 0) & (k < ny - 1)
+    if np.count_nonzero(inside) <= MAX_MARKERS:
+        return None
+    columns, rows = j[inside].astype(int), k[inside].astype(int)
+    out = np.zeros((ny, nx), dtype=np.uint8)
+    for up, across in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        out[rows + up, columns + across] = 255
+    return out

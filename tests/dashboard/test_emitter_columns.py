@@ -9,11 +9,11 @@ from dashboard.components.emitter_columns import (
     EMPTY_EMITTERS,
     EMPTY_SELECTION,
     MAX_LABELS,
-    MAX_MARKERS,
     emitter_columns,
     in_view,
     selection_columns,
 )
+from engine.frames.field_frame import MAX_MARKERS
 
 EVERYWHERE = (-2.0e7, -2.0e7, 2.0e7, 2.0e7)
 MERCATOR = Transformer.from_crs("EPSG:4326", "EPSG:3857", always_xy=True)
@@ -61,14 +61,16 @@ def test_only_what_is_in_view_is_sent(frame):
     assert emitter_columns(frame, (1.0e7, 1.0e7, 1.1e7, 1.1e7))["id"] == []
 
 
-def test_beyond_the_bound_the_freshest_are_drawn(picture):
-    n = MAX_MARKERS + 300
-    frame = picture(n, steps=1, layers=())
-    frame.tracks.ring[:400, -1, 0] -= 20.0  # these were heard earlier
-    columns = emitter_columns(frame, EVERYWHERE)
-    assert len(columns["id"]) == MAX_MARKERS
-    assert sum(name < "e0400" for name in columns["id"]) == 400 - 300
-    assert columns["id"] == sorted(columns["id"])
+def test_a_crowd_is_a_picture_in_which_everybody_stands_and_the_selected_one_keeps_its_marker(picture):
+    few, many = picture(MAX_MARKERS, steps=1, layers=()), picture(MAX_MARKERS + 1, steps=1, layers=())
+    assert few.crowd is None and len(emitter_columns(few, EVERYWHERE)["id"]) == MAX_MARKERS
+    assert emitter_columns(many, EVERYWHERE)["id"] == []
+    assert emitter_columns(many, EVERYWHERE, "e0007")["id"] == ["e0007"]
+    x, y = MERCATOR.transform(many.now.lon, many.now.lat)
+    s, (ny, nx) = many.spec, many.crowd.shape
+    column, row = (x - s.west_m) / (s.east_m - s.west_m) * nx, (y - s.south_m) / (s.north_m - s.south_m) * ny
+    assert (many.crowd[row.astype(int), column.astype(int)] == 255).all()
+    assert np.count_nonzero(many.crowd) <= 4 * (MAX_MARKERS + 1)
 
 
 def test_with_many_in_view_names_are_left_to_the_hover(picture):

@@ -2,7 +2,9 @@
 
 import itertools
 
+import datashader
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -85,3 +87,20 @@ def test_an_exercise_that_ended_leaves_no_trail():
     assert len(fold.segments(0.0, 10.0)) == 2
     fold.apply(event_table([6_000_000], DRILL_ENDED, ["drill:x:1"], "test"))
     assert np.array_equal(fold.segments(0.0, 10.0), alone.segments(0.0, 10.0))
+
+
+def test_lines_are_drawn_where_datashader_draws_them():
+    rng = np.random.default_rng(3)
+    n, shape, bounds = 400, (60, 90), (0.0, 0.0, 90.0, 60.0)
+    start = rng.uniform((-20.0, -20.0), (110.0, 80.0), (n, 2))
+    segments = np.column_stack([start, start + rng.normal(0.0, 15.0, (n, 2)), rng.uniform(1.0, 100.0, n)])
+    frame = pd.DataFrame(segments, columns=["x0", "y0", "x1", "y1", "t"])
+    canvas = datashader.Canvas(plot_width=90, plot_height=60, x_range=(0, 90), y_range=(0, 60))
+    newest = canvas.line(frame, x=["x0", "x1"], y=["y0", "y1"], axis=1, agg=datashader.max("t")).to_numpy()
+    theirs = np.nan_to_num(1.0 + 254.0 * newest / 100.0).astype(np.uint8)
+    ours = trail_raster(segments, bounds, shape, moment_s=100.0, trail_s=100.0)
+    # Where a line runs between two cells, either may have it.
+    assert (ours == theirs).mean() > 0.9
+    assert abs(np.count_nonzero(ours) / np.count_nonzero(theirs) - 1.0) < 0.02
+    many = np.tile(segments, (50, 1))
+    np.testing.assert_array_equal(trail_raster(many, bounds, shape, 100.0, 100.0), ours, "whatever the threads")
