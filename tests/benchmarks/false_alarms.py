@@ -262,14 +262,15 @@ def main() -> None:
     one = markdown(head, graph_rows(hours, repeats))
     two = markdown(
         ("stationary graph", "Gini at the end", "`oscillation`", "`burst_surprise`", "`reversals`"),
-        load_rows(hours / 4),
+        load_rows(hours / 2),
     )
     three = markdown((*head[:2], "false alarms per cluster and hour", *head[3:]), cluster_rows(hours / 2, repeats))
     four = markdown(
         ("detector", "false alarms, Gaussian", "false alarms, Student t₄", "values to a shift of 1 σ", "of 2 σ"),
         detector_rows(),
     )
-    text = "\n\n".join([one, "The same for other stationary graphs, alarms per hour:", two, three, four])
+    others = f"The same for other stationary graphs over {hours / 2:g} hours, alarms per hour:"
+    text = "\n\n".join([one, others, two, three, four])
     if given.write:
         before, _, rest = DOC.read_text().partition("<!-- simulated -->\n")
         after = rest.partition("<!-- /simulated -->")[2]
