@@ -78,6 +78,7 @@ def shell(
     hints: Iterable[tuple[str, str]] = HINTS,
     find: str = "find an emitter",
     named: bool = True,
+    keys: Iterable[tuple[str, str]] = (),
 ) -> pn.Template:
     """The shell of every page, with its parts in place.
 
@@ -95,6 +96,8 @@ def shell(
         What ``/`` does, for the list of keys.
     named : bool
         Whether the feed that is played is named over the picture; not where nothing of it is shown.
+    keys : iterable of (key, what it does)
+        Keys that this page has beside those of all pages, for their list.
     """
     title = dict((a, t) for t, a in PAGES)[address]
     feed = live.station().feed
@@ -107,6 +110,7 @@ def shell(
         "take": list(take),
         "hints": list(hints),
         "find": find,
+        "keys": [[key, does] for key, does in keys],
         "feed_label": feed.label if feed and named else "",
         "synthetic": bool(feed and feed.synthetic and named),
     }

@@ -24,7 +24,7 @@
       box = document.createElement("dialog"); box.className = "keys"
       const title = document.createElement("b"); title.textContent = "Keys"; box.appendChild(title)
       const list = document.createElement("dl")
-      for (const [k, v] of [["space", "live / pause"], ["← →", "10 s back / forward"], ["L", "copy link to this view"], ["F", "full screen"], ["C", "fold the controls away"], ["/", document.querySelector(".skip")?.dataset.find ?? "find"], ["Esc", "clear the selection"], ["?", "this list"]]) {
+      for (const [k, v] of [["space", "live / pause"], ["← →", "10 s back / forward"], ["L", "copy link to this view"], ["F", "full screen"], ["C", "fold the controls away"], ["/", document.querySelector(".skip")?.dataset.find ?? "find"], ...JSON.parse(document.querySelector(".skip")?.dataset.keys || "[]"), ["Esc", "clear the selection"], ["?", "this list"]]) {
         const dt = document.createElement("dt"), dd = document.createElement("dd"); dt.textContent = k; dd.textContent = v; list.append(dt, dd)
       }
       box.appendChild(list); box.addEventListener("click", () => box.close()); document.body.appendChild(box)

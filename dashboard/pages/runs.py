@@ -27,4 +27,9 @@ shell(
     ),
     find="find runs",
     named=False,
+    keys=(
+        ("↑ ↓", "step from run to run (also K, J)"),
+        ("Enter", "open the run"),
+        ("X", "put the run beside the open one, or away"),
+    ),
 ).servable(title="Runs")

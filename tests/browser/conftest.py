@@ -1,4 +1,10 @@
-"""Fixtures of the browser tests: servers for the whole run, a Chromium per file, tabs that must stay quiet."""
+"""Fixtures of the browser tests: servers for the whole run, a Chromium per file, tabs that must stay quiet.
+
+A server takes ten seconds to start, so share one. A file whose tests only look asks for `sample` (recorded flights),
+`odd` (three aircraft with hostile names) or `idle` (no source), which live for the whole run: see `tests.sharing_out`,
+which lets one worker go through all files here, and name the file in its `FIRST`. A file whose tests write (drills,
+hunts, uploads, answers to alarms) has one server of its own, ``scope="module"``, and a few rich tests.
+"""
 
 from __future__ import annotations
 

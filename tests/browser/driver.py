@@ -88,7 +88,7 @@ class Server:
             except OSError:
                 return False
 
-        wait_for(ready, "the server to be ready", 2 * PATIENCE_S)
+        wait_for(ready, "the server to be ready", 5 * PATIENCE_S)  # it may have kernels to compile
         return self
 
     def kill(self) -> None:
@@ -101,7 +101,7 @@ class Server:
 
     def get(self, path: str) -> str:
         """Body of one of its addresses."""
-        with urllib.request.urlopen(self.url + path, timeout=10) as answer:
+        with urllib.request.urlopen(self.url + path, timeout=PATIENCE_S) as answer:
             return str(answer.read().decode())
 
     def metric(self, name: str) -> float:
@@ -188,6 +188,15 @@ class Tab:
         """The first true value of a JavaScript expression."""
         handle = self.page.wait_for_function(script, arg=argument, timeout=1e3 * timeout_s)
         return handle.json_value()
+
+    def settled(self, script: str) -> Any:
+        """Value of a JavaScript expression once it stays what it is, over ten frames of the page."""
+        self.ask("() => { window.settling = {} }")
+        return self.until(
+            f"() => {{ const now = JSON.stringify({script}), was = window.settling; "
+            "window.settling = { now, times: was.now === now ? was.times + 1 : 0 }; "
+            "return window.settling.times < 10 ? null : JSON.parse(now) }"
+        )
 
     def until_word(self, *words: str, timeout_s: float = PATIENCE_S) -> str:
         """Wait until the strip says one of these."""

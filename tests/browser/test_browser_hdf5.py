@@ -126,12 +126,10 @@ def test_a_foreign_file_is_walked_and_zoomed_down_to_exact_cells(tabs, served, f
     left, top = tab.ask("look.pixel(935, 716)")
     tab.page.mouse.click(left, top)
     caption(tab, "NaN (grey)")
-    tab.page.wait_for_timeout(800)
+    before = tab.settled("look.range()")
     tab.picture("hdf5-cells")
-    before = tab.ask("look.range()")
     tab.page.locator("select").filter(has_text="Histogram-equalised").select_option("Histogram-equalised")
-    tab.page.wait_for_timeout(600)
-    assert tab.ask("look.range()") == pytest.approx(before, abs=1.0), "zoom outlives the scale"
+    assert tab.settled("look.range()") == pytest.approx(before, abs=1.0), "zoom outlives the scale"
 
 
 def test_cuts_phases_text_and_links_in_the_dark(tabs, served):
@@ -143,7 +141,7 @@ def test_cuts_phases_text_and_links_in_the_dark(tabs, served):
     tab.page.locator("select").filter(has_text="Imaginary part").select_option("Phase")
     tab.until("() => look.legend().startsWith('phase of')")
     caption(tab, "every cell as it is")
-    tab.page.wait_for_timeout(500)
+    tab.settled("look.place()")
     tab.picture("hdf5-phase-dark")
     assert sum(tab.pixels().getpixel((1000, 780))) < 200
     tab.page.locator(".row", has_text="notes").click()
@@ -156,11 +154,12 @@ def test_a_file_that_grows_is_followed_and_the_view_stays(tabs, served, folder):
     tab = opened(tabs, served, "file=live.h5&path=/a")
     tab.until("() => look.ready()")
     tab.until("() => look.shape()[0] === 40")
+    whole = tab.ask("look.range()")
     left, top = tab.ask("look.pixel(10, 10)")
     tab.page.mouse.move(left, top)
     tab.page.mouse.wheel(0, -480)
-    tab.page.wait_for_timeout(500)
-    before = tab.ask("look.range()")
+    tab.until("(whole) => look.range()[2] - look.range()[0] < 0.99 * (whole[2] - whole[0])", whole)
+    before = tab.settled("look.range()")
     with h5py.File(folder / "live.h5", "r+", libver="latest", locking=True) as file:
         file["a"].resize((60, 50))
         file["a"][...] = 7.5
