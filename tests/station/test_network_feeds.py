@@ -23,8 +23,6 @@ from engine.ingest import NetworkReplay
 from engine.station import Station
 from engine.upload import ingest_file
 
-pytestmark = pytest.mark.slow
-
 EVE = ("net/eve-2.json", "net/eve_large.json.bz2")
 CAPTURES = (
     "suricata-dhcp-request-flood", "suricata-tls-subjectaltname", "zeek-bro.org", "zeek-dns-edns-ecs", "zeek-ecdhe",
@@ -33,7 +31,7 @@ CAPTURES = (
 )  # fmt: skip
 
 
-def wait_until(true, seconds: float = 60.0) -> None:
+def wait_until(true, seconds: float = 180.0) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, "it did not come true in time"
@@ -141,8 +139,7 @@ def test_what_is_replayed_goes_on_in_the_next_round_with_the_same_steps(tmp_path
     clock = [1.7e9]
     replay, queue = NetworkReplay("eve", path, backfill_s=600.0, clock=lambda: clock[0]), BoundedQueue(100_000)
     replay.start(queue)
-    wait_until(lambda: replay.stats().events > 0)
-    time.sleep(0.5)
+    wait_until(lambda: replay.stats().events > 8 * replay.stats().packets > 0)
     replay.stop()
     events = taken(queue)
     times, n = events["time"].cast(pa.int64()).to_numpy(), replay.stats().packets
@@ -223,5 +220,4 @@ def test_an_upload_arrives_in_the_log_and_in_the_graph(station, real_data) -> No
 
 
 def test_a_host_that_roams_is_on_the_list_of_stable_fingerprints(station) -> None:
-    stable = station.graph_live.fingerprints.table()
-    assert stable.num_rows >= 1
+    wait_until(lambda: station.graph_live.fingerprints.table().num_rows >= 1)
