@@ -179,7 +179,7 @@ def _node_density(
         counts = np.bincount(codes * n + cell, minlength=(len(CATEGORIES) + 1) * n)
         levels = categorise(counts.reshape(-1, *shape).astype(np.uint32), spec.scale)
     elif spec.by == "weight":
-        weight = np.bincount(cell, snapshot.node("weight")[rows], n).reshape(shape)
+        weight = np.bincount(cell, snapshot.node("weight")[rows], n).astype(np.float64).reshape(shape)
         levels = quantise(weight, np.bincount(cell, minlength=n).reshape(shape) > 0, spec.scale)
     elif spec.by == "recency":
         newest = np.full(n, -np.inf)
