@@ -10,7 +10,6 @@ import re
 import time
 import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -116,7 +115,13 @@ def test_a_file_handed_in_is_accounted_for_and_becomes_the_graph(page, tmp_path)
     records = communities(COMMUNITIES, HOSTS) + hostile()
     file = write(tmp_path / f"{IMAGE.replace('/', '')}.json", records, broken=BROKEN)
     page.page.locator("input[type=file]").set_input_files(file)
-    count = accounted(page)
+    page.page.get_by_text("records read").wait_for()
+    told = page.ask(
+        "(() => { const all = (n) => [...n.querySelectorAll('*')].flatMap((e) => e.shadowRoot ? all(e.shadowRoot) :"
+        "e.tagName === 'DT' ? [[e.textContent, e.nextElementSibling.textContent]] : []);"
+        "return Object.fromEntries(all(document.getElementById('controls'))) })()"
+    )
+    count = {name: int(re.sub(r"\D", "", n)) for name, n in told.items()}
     assert count["records read"] == len(records) + BROKEN
     assert count["taken over"] == count["events"] == len(records)
     assert sum(n for name, n in count.items() if name.startswith("refused")) == BROKEN
@@ -273,43 +278,6 @@ def test_hostile_names_stay_text(page):
     wait_for(lambda: set(page.ask(colours)) == {"rgb(227, 234, 239)"}, "all text in the colour of the dark theme")
     page.picture("hypergraph-dark")
     page.assert_quiet()
-
-
-def accounted(tab: Tab) -> dict[str, int]:
-    """What the page says became of the file handed in, by line."""
-    tab.page.get_by_text("records read").wait_for()
-    told = tab.ask(
-        "(() => { const all = (n) => [...n.querySelectorAll('*')].flatMap((e) => e.shadowRoot ? all(e.shadowRoot) :"
-        "e.tagName === 'DT' ? [[e.textContent, e.nextElementSibling.textContent]] : []);"
-        "return Object.fromEntries(all(document.getElementById('controls'))) })()"
-    )
-    return {name: int(re.sub(r"\D", "", n)) for name, n in told.items()}
-
-
-def packets_in(path: Path) -> int:
-    """Packets of a capture file, counted along their record headers (libpcap's format, little-endian)."""
-    data, at, count = path.read_bytes(), 24, 0
-    assert data[:4] == b"\xd4\xc3\xb2\xa1"
-    while at < len(data):
-        at, count = at + 16 + int.from_bytes(data[at + 8 : at + 12], "little"), count + 1
-    return count
-
-
-def test_a_real_capture_handed_in_is_accounted_for_packet_by_packet(tabs, server, real_data):
-    capture = real_data("net/pcap/zeek-bro.org.pcap")
-    tab = tabs(server, "/hypergraph")
-    tab.until("() => probe.ready()")
-    tab.page.locator("input[type=file]").set_input_files(capture)
-    count = accounted(tab)
-    refused = sum(n for name, n in count.items() if name.startswith("refused"))
-    assert count["records read"] == packets_in(capture) == count["taken over"] + refused
-    assert count["taken over"] > 0.9 * count["records read"] and count["events"] > 0
-    find = tab.page.get_by_placeholder("Find a node")
-    find.fill("bro.org")
-    find.press("Enter")
-    tab.page.locator(".tr").first.wait_for()
-    found = rows(tab, table="found", find="bro.org")
-    assert any(i.startswith("name:") and "bro.org" in i for i in found["id"].to_pylist()), "its names are in the graph"
 
 
 def test_what_is_selected_goes_along_to_other_pages(tabs, server):
