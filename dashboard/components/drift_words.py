@@ -104,7 +104,7 @@ RATES: dict[str, Rate] = {
     "intent": Rate("0 (< 0.02)", "945 (1020) s"),
     "phantom": Rate("0 (< 0.04)", "52 (82) s"),
     "conflict": Rate("0 (< 0.02)", "30 (55) s"),
-    "exchange": Rate("0 (< 0.1)", "60 (60) s"),
+    "exchange": Rate("0 (< 0.01)", "60 (60) s"),
 }
 """By metric of the whole graph or by monitor of clusters (then per cluster); median delay (greatest)."""
 
