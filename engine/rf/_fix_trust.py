@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 from numba import njit
 
 STANDING_S = 10.0
@@ -98,13 +97,13 @@ def _fill_velocity(east, north, time_s, age_s, v_east, v_north, use, first, rows
                     work[n] = (values[b] - values[a]) / dt
                     n += 1
             if n > 0 and axis == 0:
-                v_east[j] = np.median(work[:n])
+                v_east[j] = median(work, n)
             elif n > 0:
-                v_north[j] = np.median(work[:n])
+                v_north[j] = median(work, n)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def _drop_lone_velocities(time_s, v_east, v_north, use, first, near_e, near_n):
+def _drop_lone_velocities(time_s, v_east, v_north, use, first, near_e, near_n, work):
     """Withdraw a reported velocity that no turn or braking can join to its (up to four) neighbours in time."""
     for j in range(first, time_s.size):
         if use[j] & 2 == 0:
@@ -120,13 +119,13 @@ def _drop_lone_velocities(time_s, v_east, v_north, use, first, near_e, near_n):
                     n += 1
                 i += step
         if n >= 2:
-            off = math.hypot(_central(near_e, n), _central(near_n, n))
+            off = math.hypot(_central(near_e, n, work), _central(near_n, n, work))
             if off > 10.0 + (5.0 + 0.08 * math.hypot(v_east[j], v_north[j])) * gap:
                 use[j] &= ~6
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def _distrust(east, north, time_s, age_s, v_east, v_north, use, first, dev_e, dev_n):
+def _distrust(east, north, time_s, age_s, v_east, v_north, use, first, dev_e, dev_n, work):
     """Withdraw the reported velocities of a window whose newest legs contradict them in the median.
 
     Feeds freeze velocities while positions go on, and interpolate them across gaps. A single late
@@ -152,19 +151,39 @@ def _distrust(east, north, time_s, age_s, v_east, v_north, use, first, dev_e, de
                 break
     if legs < 2:
         return
-    off_e, off_n = _central(dev_e, legs), _central(dev_n, legs)
+    off_e, off_n = _central(dev_e, legs, work), _central(dev_n, legs, work)
     # Late measurements scatter the legs; a contradiction stands out of that scatter.
     for i in range(legs):
         dev_e[i] = math.hypot(dev_e[i] - off_e, dev_n[i] - off_n)
-    if math.hypot(off_e, off_n) > 4.0 + 0.06 * fastest + 1.5 * np.median(dev_e[:legs]):
+    if math.hypot(off_e, off_n) > 4.0 + 0.06 * fastest + 1.5 * median(dev_e, legs):
         for j in range(first, time_s.size):
             use[j] &= ~6
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def _central(values, n):
+def _ascending(values, n):
+    """Sort the first `n` values in place: for so few, insertion beats what allocates."""
+    for i in range(1, n):
+        value = values[i]
+        j = i - 1
+        while j >= 0 and values[j] > value:
+            values[j + 1] = values[j]
+            j -= 1
+        values[j + 1] = value
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def median(values, n):
+    """Median of the first `n` values, which are put in order."""
+    _ascending(values, n)
+    return 0.5 * (values[(n - 1) // 2] + values[n // 2])
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def _central(values, n, ordered):
     """Median; of an even number the middle value nearer to zero, or zero between opposite signs."""
-    ordered = np.sort(values[:n])
+    ordered[:n] = values[:n]
+    _ascending(ordered, n)
     low, high = ordered[(n - 1) // 2], ordered[n // 2]
     if low * high < 0.0:
         return 0.0
@@ -172,7 +191,7 @@ def _central(values, n):
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def _consensus(east, north, time_s, age_s, v_east, v_north, use, first, k, to_e, to_n, slack, work, inflation):
+def _consensus(east, north, time_s, age_s, v_east, v_north, use, first, k, to_e, to_n, slack, work, inflation, spare):
     """Variance factor (>= 1) of each position: how far, carried ahead by the velocities, it lies from the median."""
     newest = -1
     m = 0
@@ -194,7 +213,7 @@ def _consensus(east, north, time_s, age_s, v_east, v_north, use, first, k, to_e,
         m += 1
     if m < 3:
         return
-    _detrend(to_e, to_n, time_s, use, first, work)
+    _detrend(to_e, to_n, time_s, use, first, work, spare)
     last = time_s.size - 1
     while use[last] & 1 == 0:
         last -= 1
@@ -208,12 +227,12 @@ def _consensus(east, north, time_s, age_s, v_east, v_north, use, first, k, to_e,
             if use[j] & 1:
                 work[n] = a_e * to_e[j] + a_n * to_n[j]
                 n += 1
-        centre = np.median(work[:n])
+        centre = median(work, n)
         base = k.sigma_position_m + (k.sigma_timing_s * speed if axis == 0 else 0.0)
         for i in range(n):
             work[i] = abs(work[i] - centre)
         # where many disagree there is no consensus to be outside of
-        base = max(base, 1.4826 * np.median(work[:n]))
+        base = max(base, 1.4826 * median(work, n))
         for j in range(first, time_s.size):
             if use[j] & 1:
                 ratio = (a_e * to_e[j] + a_n * to_n[j] - centre) / (k.outlier * base + abs(slack[j] - middle))
@@ -221,7 +240,7 @@ def _consensus(east, north, time_s, age_s, v_east, v_north, use, first, k, to_e,
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def _detrend(to_e, to_n, time_s, use, first, work):
+def _detrend(to_e, to_n, time_s, use, first, work, spare):
     """Take out the median drift between positions and velocities, as of a wind of the reports."""
     for axis in range(2):
         values = to_e if axis == 0 else to_n
@@ -234,7 +253,7 @@ def _detrend(to_e, to_n, time_s, use, first, work):
                 last = j
         if n < 3:
             return
-        drift = _central(work, n)
+        drift = _central(work, n, spare)
         for j in range(first, time_s.size):
             values[j] -= drift * (time_s[j] - time_s[last])
 
@@ -246,14 +265,16 @@ def _median_of(values, use, first, work):
         if use[j] & 1:
             work[n] = values[j]
             n += 1
-    return np.median(work[:n])
+    return median(work, n)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def settle(time_s, use, first, k, f64):
     """Settle which velocities are believed, fill the others, and weigh the positions by consensus."""
     age_s, east, north, v_east, v_north, inflation, work = f64[0], f64[2], f64[3], f64[4], f64[5], f64[6], f64[7]
-    _drop_lone_velocities(time_s, v_east, v_north, use, first, f64[8], f64[9])
-    _distrust(east, north, time_s, age_s, v_east, v_north, use, first, f64[8], f64[9])
+    _drop_lone_velocities(time_s, v_east, v_north, use, first, f64[8], f64[9], f64[11])
+    _distrust(east, north, time_s, age_s, v_east, v_north, use, first, f64[8], f64[9], f64[11])
     _fill_velocity(east, north, time_s, age_s, v_east, v_north, use, first, f64[8], work)
-    _consensus(east, north, time_s, age_s, v_east, v_north, use, first, k, f64[8], f64[9], f64[10], work, inflation)
+    _consensus(
+        east, north, time_s, age_s, v_east, v_north, use, first, k, f64[8], f64[9], f64[10], work, inflation, f64[11]
+    )

@@ -1,9 +1,9 @@
-"""Where moving emitters will be, with the covariance of that claim: the tracking forecast and its two peers.
+"""Where moving emitters will be, with the covariance of that claim.
 
-`forecast` filters the newest fixes of each emitter and moves the result ahead; `line_forecast` and
-`forecast_baseline` are the simple methods it is compared with; `predict_batch` is the same forecast
-on plain arrays for the live server. Takes tables and arrays and returns them; it must not know
-where fixes come from, nor what is drawn with the result.
+`forecast` filters the newest fixes of each emitter and moves the result ahead; `predict_batch` is the
+same on plain arrays, `engine.rf.track_bank` the same fix by fix, and `engine.rf.forecast_peers` holds the
+simple methods it is compared with. Takes tables and arrays and returns them; it must not know where
+fixes come from, nor what is drawn with the result.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from engine.geo import local_offset_m, offset_position, wrap_longitude
+from engine.geo import wrap_longitude
 from engine.rf._fix_table import fix_table, windows
-from engine.rf._forecast_kernel import forecast_batch
-from engine.rf._tracking import AGILE, QUIET, Tuning
+from engine.rf._imm_batch import OUT, PLANES, predict_windows
+from engine.rf._imm_models import TUNED, Constants
 
 Array = NDArray[np.float64]
 
@@ -27,15 +27,6 @@ WINDOW_FIXES = 8
 
 STATUSES = ("ok", "single fix", "stale", "no position")
 """What the status codes of `predict_batch` mean, in order."""
-
-DECAY = 0.6
-"""Share of the power that each further step of the baseline keeps (systems, A3)."""
-
-ANOMALY_BOOST, ANOMALY_THRESHOLD = 1.5, 0.8
-"""Factor on the weight of the baseline above this anomaly score (systems, A3)."""
-
-LINE_FIXES = 5
-"""Fixes through which `line_forecast` lays its line."""
 
 
 class Prediction(NamedTuple):
@@ -71,7 +62,7 @@ def predict_batch(
     horizon_s: ArrayLike,
     *,
     position_time_s: ArrayLike | None = None,
-    tuning: tuple[Tuning, Tuning] = (QUIET, AGILE),
+    tuning: Constants = TUNED,
 ) -> Prediction:
     """Forecast many emitters from plain arrays, as the live server holds them.
 
@@ -93,8 +84,8 @@ def predict_batch(
         How far ahead of the time of the newest fix, s; 0 is the filtered position now.
     position_time_s : array_like of float64, shape (n, K), optional
         When each position was really measured, s since the same epoch.
-    tuning : pair of Tuning
-        The quiet and the agile model.
+    tuning : Constants
+        Models, noise and calibration, see `engine.rf._imm_models`.
 
     Returns
     -------
@@ -115,31 +106,33 @@ def predict_batch(
     ----------
     Bar-Shalom, Li, Kirubarajan, Estimation with Applications to Tracking and Navigation, ch. 11.
     """
-    fixes = [
-        np.ascontiguousarray(values, dtype=np.float64)
-        for values in (lat, lon, alt_m, time_s, speed_m_s, track_deg, vertical_rate_m_s)
+    planes = [
+        np.asarray(values, dtype=np.float64)
+        for values in (time_s, lat, lon, alt_m, speed_m_s, track_deg, vertical_rate_m_s)
     ]
-    shape = fixes[0].shape
-    measured = np.full(shape, np.nan) if position_time_s is None else position_time_s
-    fixes.append(np.ascontiguousarray(measured, dtype=np.float64))
+    shape = planes[0].shape
+    measured = np.full(shape, np.nan) if position_time_s is None else np.asarray(position_time_s, dtype=np.float64)
+    planes.append(measured)
     counts = np.ascontiguousarray(count, dtype=np.int64)
-    if len(shape) != 2 or any(values.shape != shape for values in fixes) or counts.shape != shape[:1]:
+    if len(shape) != 2 or any(values.shape != shape for values in planes) or counts.shape != shape[:1]:
         raise ValueError(
-            f"fixes have the shapes {[values.shape for values in fixes]} and count {counts.shape}; "
+            f"fixes have the shapes {[values.shape for values in planes]} and count {counts.shape}; "
             "they should be (n, K) throughout, and (n,)"
         )
     horizon = np.asarray(horizon_s, dtype=np.float64)
     steps = np.ascontiguousarray(
         np.broadcast_to(horizon if horizon.ndim == 2 else horizon.reshape(-1, 1), (shape[0], _steps(horizon)))
     )
-    out, info = np.empty((shape[0], steps.shape[1], 9)), np.empty((shape[0], 2), np.int64)
-    if shape[1] == 0:
-        out[:], info[:] = np.nan, (0, STATUSES.index("no position"))
-    else:
-        quiet, agile = tuning
-        forecast_batch(tuple(fixes), counts, steps, quiet, agile, out, info)
-    if horizon.ndim != 2:
-        out = out[:, 0]
+    fixes = np.empty((shape[0], PLANES, shape[1]))
+    for i, values in enumerate(planes):
+        fixes[:, i] = values
+    out, info = np.empty((shape[0], steps.shape[1], OUT)), np.empty((shape[0], 2), np.int64)
+    predict_windows(fixes, counts, steps, *tuning, out, info)
+    return as_prediction(out if horizon.ndim == 2 else out[:, 0], info)
+
+
+def as_prediction(out: Array, info: NDArray[np.int64]) -> Prediction:
+    """Name what the kernels wrote: `out` (..., 9), `info` (n, 2)."""
     return Prediction(
         lat=out[..., 0], lon=wrap_longitude(out[..., 1]), alt_m=out[..., 2], speed_m_s=out[..., 3],
         track_deg=out[..., 4], var_east_m2=out[..., 5], var_north_m2=out[..., 6], cov_east_north_m2=out[..., 7],
@@ -163,15 +156,15 @@ def forecast(
     horizons_s: Sequence[float],
     *,
     max_fixes: int = WINDOW_FIXES,
-    tuning: tuple[Tuning, Tuning] = (QUIET, AGILE),
+    tuning: Constants = TUNED,
 ) -> pd.DataFrame:
     """Position, velocity and covariance of every emitter at some horizons after its newest fix.
 
-    A robust Kalman filter runs over the newest fixes of each emitter: turn rate and longitudinal
-    acceleration decay, positions are uncertain along the track (nobody knows quite when they were
-    measured), what the feed merely repeats is left out, velocities that the positions contradict
-    and positions that jump lose their say. Two models, one quiet and one agile, are mixed by how
-    well they explain the fixes. An emitter with one fix and a reported velocity flies straight on;
+    Four models interact over the newest fixes of each emitter: constant velocity, constant
+    acceleration, a coordinated turn whose rate decays, and a velocity that dies away; each fix moves
+    probability to the models that expected it. What the feed merely repeats is left out, velocities
+    that the positions contradict and positions that jump lose their say, and the covariance is
+    calibrated on real tracks. An emitter with one fix and a reported velocity flies straight on;
     with one fix and none it is predicted standing still, with 100 m/s of doubt in its velocity.
 
     Parameters
@@ -184,8 +177,8 @@ def forecast(
         Seconds after the newest row of each emitter, not negative; 0 is the filtered position now.
     max_fixes : int
         Fixes with news looked at, of each emitter.
-    tuning : pair of Tuning
-        The quiet and the agile model.
+    tuning : Constants
+        Models, noise and calibration, see `engine.rf._imm_models`.
 
     Returns
     -------
@@ -214,10 +207,10 @@ def forecast(
 
     References
     ----------
-    Bar-Shalom, Li, Kirubarajan, Estimation with Applications to Tracking and Navigation, ch. 11;
+    Blom, Bar-Shalom, The interacting multiple model algorithm, IEEE Trans. Automatic Control 33, 1988;
     Singer, Estimating optimal tracking filter performance for manned manoeuvring targets, 1970.
     """
-    horizons = _checked_horizons(horizons_s)
+    horizons = checked_horizons(horizons_s)
     if max_fixes < 1:
         raise ValueError(f"max_fixes is {max_fixes}; it should be 1 or more")
     table = fix_table(fixes)
@@ -240,157 +233,14 @@ def forecast(
     return pd.DataFrame(columns)
 
 
-def line_forecast(fixes: pd.DataFrame, horizons_s: Sequence[float]) -> pd.DataFrame:
-    """Least-squares line through the last five fixes of each emitter, as they were reported: the peer to beat.
-
-    Parameters
-    ----------
-    fixes : DataFrame
-        As for `forecast`; only ``id``, ``time``, ``lat``, ``lon`` and ``alt_m`` are looked at.
-    horizons_s : sequence of H float
-        Seconds after the newest row of each emitter.
-
-    Returns
-    -------
-    DataFrame
-        ``id``, ``horizon_s``, ``time``, ``lat``, ``lon``, ``alt_m``; one row per emitter and
-        horizon. One fix, or several of one moment, stand still.
+def checked_horizons(horizons_s: Sequence[float]) -> Array:
+    """Horizons, s, as an array of shape (H,); a negative or infinite one is refused.
 
     Examples
     --------
-    >>> times = pd.to_datetime([0, 10, 20], unit="s")
-    >>> ahead = line_forecast(pd.DataFrame({"id": "a", "time": times, "lat": [0.0, 0.1, 0.2], "lon": 0.0}), [10.0])
-    >>> ahead["lat"].round(6).tolist()
-    [0.3]
+    >>> checked_horizons([5, 60]).tolist()
+    [5.0, 60.0]
     """
-    horizons = _checked_horizons(horizons_s)
-    table = fix_table(fixes)
-    ends = (table.start[1:] - 1)[np.diff(table.start) > 0]
-    rows = ends[:, None] - np.arange(LINE_FIXES - 1, -1, -1)
-    valid = (rows >= table.start[table.group[ends]][:, None]) & np.isfinite(table.lat[rows] + table.lon[rows])
-    lat, lon, alt_m = fit_line(
-        table.lat[rows], table.lon[rows], table.alt_m[rows], table.time_s[rows] - table.time_s[ends][:, None],
-        valid, horizons,
-    )  # fmt: skip
-    steps = np.broadcast_to(horizons, lat.shape)
-    return pd.DataFrame(
-        {
-            "id": np.repeat(np.asarray(table.ids)[table.group[ends]], horizons.size),
-            "horizon_s": steps.ravel(),
-            "time": utc_times(table.time_s[ends][:, None] + steps),
-            "lat": lat.ravel(),
-            "lon": lon.ravel(),
-            "alt_m": alt_m.ravel(),
-        }
-    )
-
-
-def fit_line(
-    lat: Array, lon: Array, alt_m: Array, ago_s: Array, valid: NDArray[np.bool_], horizons_s: Array
-) -> tuple[Array, Array, Array]:
-    """Lines through the valid fixes of each row, shape (n, K), at H horizons; `ago_s` counts from the newest row.
-
-    Returns latitude and longitude in degrees and altitude in m, each of shape (n, H).
-
-    Examples
-    --------
-    >>> row, valid = np.array([[0.0, 0.1]]), np.array([[True, True]])
-    >>> lat, lon, alt_m = fit_line(row, 0 * row, 0 * row, np.array([[-10.0, 0.0]]), valid, np.array([10.0]))
-    >>> round(float(lat[0, 0]), 6)
-    0.2
-    """
-    weight = valid.astype(np.float64)
-    total = np.maximum(weight.sum(axis=1, keepdims=True), 1.0)
-    newest = np.take_along_axis(np.stack([lat, lon]), np.argmax(np.cumsum(weight, axis=1), axis=1)[None, :, None], 2)
-    lat0, lon0 = newest[0], newest[1]
-    mean_s = (weight * ago_s).sum(axis=1, keepdims=True) / total
-    from_mean = ago_s - mean_s
-    spread = (weight * from_mean**2).sum(axis=1, keepdims=True)
-    ahead = horizons_s - mean_s
-
-    def extend(values: Array) -> Array:
-        values = np.where(valid, values, 0.0)
-        mean = values.sum(axis=1, keepdims=True) / total
-        slope = (weight * from_mean * (values - mean)).sum(axis=1, keepdims=True) / np.where(spread > 0, spread, np.inf)
-        return mean + slope * ahead
-
-    east, north = (extend(offset) for offset in local_offset_m(lat0, lon0, lat, lon))
-    lat_out, lon_out = offset_position(lat0, lon0, east, north)
-    known = valid.any(axis=1, keepdims=True)
-    return np.where(known, lat_out, np.nan), np.where(known, lon_out, np.nan), np.where(known, extend(alt_m), np.nan)
-
-
-def forecast_baseline(fixes: pd.DataFrame, steps: int = 3, step_s: float = 10.0) -> pd.DataFrame:
-    """The forecast as it was first asked for: the velocity of the last three fixes, carried on step by step.
-
-    The n-th step keeps 0.6^n of the power, times the emitter's confidence, times 1.5 where its
-    anomaly score exceeds 0.8. Emitters with fewer than two fixes are not predicted.
-
-    Parameters
-    ----------
-    fixes : DataFrame
-        As for `forecast`; also, where known, ``confidence`` (else 1) and ``anomaly_score`` (else 0)
-        of the newest row, both in [0, 1].
-    steps : int
-        Steps forward.
-    step_s : float
-        Length of a step, s.
-
-    Returns
-    -------
-    DataFrame
-        ``id``, ``step`` (from 1), ``horizon_s``, ``time``, ``lat``, ``lon``, ``alt_m`` and
-        ``weight``, the factor on the emitter's power.
-
-    Raises
-    ------
-    ValueError
-        Where `steps` is below 1 or `step_s` not positive.
-
-    Examples
-    --------
-    >>> times = pd.to_datetime([0, 10], unit="s")
-    >>> ahead = forecast_baseline(pd.DataFrame({"id": "a", "time": times, "lat": [0.0, 0.1], "lon": 0.0}))
-    >>> ahead["lat"].round(6).tolist(), ahead["weight"].round(3).tolist()
-    ([0.2, 0.3, 0.4], [0.6, 0.36, 0.216])
-    """
-    if steps < 1 or not step_s > 0:
-        raise ValueError(f"steps is {steps} and step_s {step_s}; both should be positive")
-    return _carry_on(fixes, np.arange(1, steps + 1), step_s)
-
-
-def _carry_on(fixes: pd.DataFrame, step: NDArray[np.int64], step_s: float) -> pd.DataFrame:
-    table = fix_table(fixes)
-    ends = (table.start[1:] - 1)[np.diff(table.start) >= 2]
-    first = np.maximum(ends - 2, table.start[table.group[ends]])
-    elapsed_s = table.time_s[ends] - table.time_s[first]
-    ends, first, elapsed_s = ends[elapsed_s > 0], first[elapsed_s > 0], elapsed_s[elapsed_s > 0]
-    east, north = local_offset_m(table.lat[first], table.lon[first], table.lat[ends], table.lon[ends])
-    climb = table.alt_m[ends] - table.alt_m[first]
-    ahead_s = step * step_s
-    share = ahead_s / elapsed_s[:, None]
-    lat, lon = offset_position(
-        table.lat[ends][:, None], table.lon[ends][:, None], east[:, None] * share, north[:, None] * share
-    )
-    newest = fixes.iloc[table.row[ends]]
-    confidence = newest["confidence"].to_numpy(np.float64) if "confidence" in fixes else np.ones(ends.size)
-    anomaly = newest["anomaly_score"].to_numpy(np.float64) if "anomaly_score" in fixes else np.zeros(ends.size)
-    weight = confidence * np.where(anomaly > ANOMALY_THRESHOLD, ANOMALY_BOOST, 1.0)
-    return pd.DataFrame(
-        {
-            "id": np.repeat(np.asarray(table.ids)[table.group[ends]], step.size),
-            "step": np.tile(step, ends.size),
-            "horizon_s": np.tile(ahead_s, ends.size).astype(np.float64),
-            "time": utc_times(table.time_s[ends][:, None] + ahead_s),
-            "lat": lat.ravel(),
-            "lon": lon.ravel(),
-            "alt_m": (table.alt_m[ends][:, None] + climb[:, None] * share).ravel(),
-            "weight": (weight[:, None] * DECAY**step).ravel(),
-        }
-    )
-
-
-def _checked_horizons(horizons_s: Sequence[float]) -> Array:
     horizons = np.atleast_1d(np.asarray(horizons_s, dtype=np.float64))
     if horizons.ndim != 1 or not np.all(np.isfinite(horizons) & (horizons >= 0)):
         raise ValueError(f"horizons_s is {horizons_s}; horizons should be finite seconds, not negative")

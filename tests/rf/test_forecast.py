@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyproj import Geod
-from scipy.integrate import solve_ivp
-from scipy.linalg import expm
 from scipy.stats import chi2
 
 from engine.geo import local_offset_m
-from engine.rf._tracking import AGILE, QUIET, Tuning, propagate
-from engine.rf.forecast import STATUSES, forecast, forecast_baseline, line_forecast, predict_batch, warm
+from engine.rf._imm_models import COORDINATED_TURN, TUNED, constants
+from engine.rf.forecast import STATUSES, forecast, predict_batch, warm
+from engine.rf.forecast_peers import forecast_baseline, line_forecast
 from engine.rf.forecast_score import error_ellipse, score, score_summary
 from tests.benchmarks.forecast_table import figures, fitted, read_fixes, trial
 
@@ -61,7 +61,9 @@ def test_a_great_circle_flight_is_continued(lat: float, lon: float, track_deg: f
 def test_a_steady_turn_is_found_and_continued(turn_deg_s: float) -> None:
     whole = flight(turn_deg_s=turn_deg_s, step_s=5.0, fixes=12, ahead_s=20.0)
     known = whole.iloc[:12]
-    steady = tuple(k._replace(tau_turn_s=1e6, velocity_lag_s=1e-6) for k in (QUIET, AGILE))
+    turn = COORDINATED_TURN._replace(tau_turn_s=1e6, sigma_turn_rad_s=0.03, share=1.0)
+    sensor = TUNED.sensor._replace(velocity_lag_s=1e-6)
+    steady = constants((turn,), sensor, TUNED.trust)
     for horizon_s, row in ((5.0, 12), (15.0, 14)):
         truth = whole.iloc[row]
         straight = line_forecast(known, [horizon_s]).iloc[0]
@@ -69,39 +71,6 @@ def test_a_steady_turn_is_found_and_continued(turn_deg_s: float) -> None:
         assert miss_m(ours, truth) < 0.35 * miss_m(straight, truth)
         # told that turns do not end, the filter flies the circle
         assert miss_m(forecast(known, [horizon_s], tuning=steady).iloc[0], truth) < 0.08 * miss_m(straight, truth)
-
-
-def moved(state: np.ndarray, dt: float, k: Tuning) -> tuple[np.ndarray, np.ndarray]:
-    x, cov = state.copy(), np.zeros((6, 6))
-    propagate(x, cov, dt, k, np.zeros((6, 6)), np.zeros((6, 6)))
-    return x, cov
-
-
-@pytest.mark.parametrize("dt", [0.5, 5.0, 30.0])
-def test_the_motion_is_that_of_its_differential_equation(dt: float) -> None:
-    k = Tuning()
-    state = np.array([100.0, -50.0, 150.0, 80.0, np.radians(1.2), 0.6])
-
-    def derivative(_: float, y: np.ndarray) -> list[float]:
-        along = y[2:4] / np.hypot(*y[2:4])
-        return [y[2], y[3], y[4] * y[3] + y[5] * along[0], -y[4] * y[2] + y[5] * along[1],
-                -y[4] / k.tau_turn_s, -y[5] / k.tau_accel_s]  # fmt: skip
-
-    exact = solve_ivp(derivative, (0.0, dt), state, rtol=1e-10, atol=1e-10).y[:, -1]
-    assert moved(state, dt, k)[0] == pytest.approx(exact, rel=1e-4, abs=1e-3 * dt)
-
-
-def test_process_noise_in_straight_flight_is_the_exact_discretisation() -> None:
-    k = Tuning()._replace(wander_m_s15=0.0, agility=0.0)
-    speed, dt = 200.0, 10.0
-    _, cov = moved(np.array([0.0, 0.0, 0.0, speed, 0.0, 0.0]), dt, k)
-    # Van Loan: east position, east velocity, turn rate of an emitter flying north
-    drift = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, speed], [0.0, 0.0, -1.0 / k.tau_turn_s]])
-    noise = np.zeros((3, 3))
-    noise[2, 2] = 2.0 * k.sigma_turn_rad_s**2 / k.tau_turn_s
-    block = expm(np.block([[-drift, noise], [np.zeros((3, 3)), drift.T]]) * dt)
-    exact = block[3:, 3:].T @ block[:3, 3:]
-    assert cov[np.ix_([0, 2, 4], [0, 2, 4])] == pytest.approx(exact, rel=1e-6, abs=1e-12)
 
 
 fix = st.tuples(
@@ -141,10 +110,13 @@ def test_doubt_grows_with_the_horizon(
     assert np.all(np.diff(p.var_east_m2 + p.var_north_m2, axis=1) > 0)
 
 
+recording = lru_cache(maxsize=1)(read_fixes)  # a recording takes seconds to read
+
+
 @pytest.fixture(scope="module")
 def held_out(real_data: RealData) -> pd.DataFrame:
     """Tracks of aircraft on which nothing was fitted."""
-    fixes = read_fixes(real_data("tracks/switzerland.json.gz"))
+    fixes = recording(real_data("tracks/switzerland.json.gz"))
     return fixes[~fitted(fixes["aircraft"])]
 
 
@@ -351,7 +323,7 @@ def test_a_score_is_the_distance_to_the_later_fix_and_its_normalised_square() ->
     ("name", "moments"), [("switzerland.json.gz", 6000), ("savan.json.gz", 6000), ("trace_full_ac671b.json", 2500)]
 )
 def test_the_forecast_beats_the_line_on_real_tracks(real_data: RealData, name: str, moments: int) -> None:
-    fixes = read_fixes(real_data(f"tracks/{name}"))
+    fixes = recording(real_data(f"tracks/{name}"))
     if fixes["aircraft"].nunique() > 1:
         fixes = fixes[~fitted(fixes["aircraft"])]
     table = figures(trial(fixes, moments, seed=7))

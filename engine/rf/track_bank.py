@@ -1,0 +1,142 @@
+"""A bank of tracks that live on: takes the newest fix of each emitter and predicts all of them.
+
+The same filter as `engine.rf.forecast`, kept between calls instead of run anew over a window. Plain
+arrays and slots; which emitter has which slot is the caller's affair. Not for several threads at once.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from engine.rf._imm_batch import OUT, PLANES, predict_tracks, update_tracks
+from engine.rf._imm_memory import MEMORY, STRAIN, USED
+from engine.rf._imm_models import TUNED, Constants
+from engine.rf.forecast import WINDOW_FIXES, Prediction, as_prediction
+
+
+class TrackBank:
+    """State, covariance and probability of four motion models for each of many emitters.
+
+    Parameters
+    ----------
+    slots : int
+        Emitters that can be held; 2.2 KiB each.
+    tuning : Constants
+        Models, noise and calibration.
+
+    Raises
+    ------
+    ValueError
+        Where `slots` is below 1.
+
+    Examples
+    --------
+    >>> bank = TrackBank(1)
+    >>> bank.update([0], [[0.0, 47.0, 8.0, 9000.0, 200.0, 90.0, 0.0, np.nan]])
+    >>> there = bank.predict([10.0])
+    >>> round(float(there.lat[0, 0]), 3), round(float(there.lon[0, 0]), 3)
+    (47.0, 8.026)
+    """
+
+    def __init__(self, slots: int, tuning: Constants = TUNED) -> None:
+        if slots < 1:
+            raise ValueError(f"slots is {slots}; a bank holds 1 emitter or more")
+        models = tuning.models.shape[0]
+        self.tuning = tuning
+        self._x = np.zeros((slots, models, 6))
+        self._cov = np.zeros((slots, models, 6, 6))
+        self._mu = np.zeros((slots, models))
+        self._memory = np.empty((slots, MEMORY))
+        self._ring = np.full((slots, PLANES, WINDOW_FIXES), np.nan)
+        self._held = np.zeros(slots, dtype=np.int64)
+        self.forget(np.arange(slots))
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def forget(self, slot: ArrayLike) -> None:
+        """Empty some slots, so that other emitters can have them."""
+        rows = self._checked(slot)
+        self._memory[rows] = np.nan
+        self._memory[rows, STRAIN] = self._memory[rows, USED] = 0.0
+        self._held[rows] = 0
+
+    def update(self, slot: ArrayLike, fixes: ArrayLike) -> None:
+        """Take new fixes, each into its slot; those of one slot in the order given.
+
+        Parameters
+        ----------
+        slot : array_like of int64, shape (n,)
+        fixes : array_like of float64, shape (n, 8)
+            Time (epoch s), latitude and longitude (degrees), altitude (m), speed (m/s), track (degrees), climb
+            (m/s), time of measurement (epoch s), NaN where not known: the planes of `engine.rf.tracks`. A fix
+            older than the newest of its slot is left out, as is one without time.
+
+        Raises
+        ------
+        ValueError
+            Where shapes do not fit, or a slot is not in the bank.
+        """
+        rows = self._checked(slot)
+        values = np.ascontiguousarray(fixes, dtype=np.float64)
+        if values.shape != (rows.size, PLANES):
+            raise ValueError(f"fixes have the shape {values.shape}; they should be ({rows.size}, {PLANES})")
+        state = self._x, self._cov, self._mu, self._memory, self._ring, self._held
+        turn = _occurrence(rows)
+        for i in range(int(turn.max(initial=-1)) + 1):
+            mine = turn == i
+            update_tracks(*state, rows[mine], values[mine], *self.tuning)
+
+    def predict(
+        self, horizons_s: ArrayLike, *, slot: ArrayLike | None = None, moment_s: float = float("nan")
+    ) -> Prediction:
+        """Where emitters will be.
+
+        Parameters
+        ----------
+        horizons_s : array_like of float64, shape (H,)
+            Seconds ahead, not negative.
+        slot : array_like of int64, shape (n,), optional
+            Whose; all of the bank unless given.
+        moment_s : float
+            Horizons count from this moment (epoch s); from the newest report of each emitter where NaN.
+
+        Returns
+        -------
+        Prediction
+            Arrays (n, H); empty slots have the status ``no position`` and NaN.
+
+        Raises
+        ------
+        ValueError
+            Where a horizon is negative or not finite, or a slot is not in the bank.
+        """
+        horizons = np.asarray(horizons_s, dtype=np.float64)
+        if horizons.ndim != 1 or not np.all(np.isfinite(horizons) & (horizons >= 0)):
+            raise ValueError(f"horizons_s is {horizons_s}; it should be a list of finite seconds, not negative")
+        rows = np.arange(len(self)) if slot is None else self._checked(slot)
+        steps = np.ascontiguousarray(np.broadcast_to(horizons, (rows.size, horizons.size)))
+        out, info = np.empty((*steps.shape, OUT)), np.empty((rows.size, 2), np.int64)
+        predict_tracks(self._x, self._cov, self._mu, self._memory, rows, steps, moment_s, *self.tuning, out, info)
+        return as_prediction(out, info)
+
+    def model_probabilities(self, slot: ArrayLike) -> NDArray[np.float64]:
+        """How likely each model is, shape (n, 4): steady, accelerating, turning, slowing to a stand."""
+        return self._mu[self._checked(slot)]
+
+    def _checked(self, slot: ArrayLike) -> NDArray[np.int64]:
+        rows = np.ascontiguousarray(slot, dtype=np.int64)
+        if rows.ndim != 1 or np.any((rows < 0) | (rows >= len(self))):
+            raise ValueError(f"slot is {slot!r}; it should be a list of numbers from 0 to {len(self) - 1}")
+        return rows
+
+
+def _occurrence(rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How often each number has occurred before, so that no two fixes of one slot run at once."""
+    order = np.argsort(rows, kind="stable")
+    ordered = rows[order]
+    begins = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]])) if rows.size else order
+    out = np.empty(rows.size, dtype=np.int64)
+    out[order] = np.arange(rows.size) - np.repeat(begins, np.diff(np.append(begins, rows.size)))
+    return out
