@@ -28,7 +28,7 @@ VTK_JS = Path(pn.__file__).parent / "dist/bundled/abstractvtkplot/vtk.js@30.1.0/
 
 
 def netcdf_bytes(frame: VolumeFrame) -> bytes:
-    """Both volumes as float16, compressed, in an HDF5 file with the layout of NetCDF-4; `error_db` is the largest rounding.
+    """Both volumes as float16, compressed, in an HDF5 file laid out as NetCDF-4; `error_db` is the rounding.
 
     float16 is no type of NetCDF itself: read it with ``xarray.open_dataset(path, engine="h5netcdf")`` or h5py.
     """

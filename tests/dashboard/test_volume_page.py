@@ -42,8 +42,9 @@ def inflated(message):
 
 def test_a_link_says_camera_cut_line_point_and_detail():
     mine = VolumeState(
-        camera=(33.5, 41.0, 2.2, 0.4, 0.6, 0.1), alt_m=11_250.0, line=(46.1, 6.5, 47.3, 9.25),
-        probe=(46.5, 7.5, 8_000.0), detail="32", exaggeration=14.0, opacity=0.35, shown="section", show_forecast=False, theme="dark",
+        camera=(33.5, 41.0, 2.2, 0.4, 0.6, 0.1), alt_m=11_250.0,
+        line=(46.1, 6.5, 47.3, 9.25), probe=(46.5, 7.5, 8_000.0), detail="32", exaggeration=14.0,
+        opacity=0.35, shown="section", show_forecast=False, theme="dark",
     )  # fmt: skip
     yours = VolumeState()
     query = dict(pair.split("=") for pair in to_query(mine).split("&"))
