@@ -36,6 +36,21 @@ RESOLUTIONS = {"Coarse (16 k cells)": 16_384, "Normal (90 k cells)": DEFAULT_CEL
 """Grid sizes offered: cells in view at most."""
 
 
+CONTESTS = {
+    "None": "none", "A less B": "ab", "Best server of all groups": "server", "Arbitration score": "score",
+}  # fmt: skip
+"""What is drawn of dominance, by label."""
+
+GROUPINGS = {
+    "Kind": "kind",
+    "Cluster": "cluster",
+    "Carrier frequency": "frequency",
+    "Source": "source",
+    "A and B": "ab",
+}
+"""What makes a group, by label."""
+
+
 class PageState(param.Parameterized):
     """What every page has: the selection, the moment, the look. A link takes them from page to page."""
 
@@ -105,6 +120,31 @@ class ViewState(PageState):
     )
     cells: Any = param.Selector(default=DEFAULT_CELLS, objects=RESOLUTIONS, label="Grid", doc="Cells in view at most.")
 
+    contest: Any = param.Selector(
+        default="none", objects=CONTESTS, label="Dominance",
+        doc="A less B: the field of group A less that of group B, dB. Best server: the group with the strongest field.",
+    )  # fmt: skip
+    group_by: Any = param.Selector(
+        default="kind", objects=GROUPINGS, label="Groups by", doc="What makes a group of emitters."
+    )
+    group_a = param.String(
+        "", label="Group A", doc="Words in identity, call sign, kind, cluster or source; * any text."
+    )
+    group_b = param.String("", label="Group B", doc="As for A; empty is everybody else.")
+    contested_db = param.Number(
+        3.0, bounds=(0.0, 20.0), step=0.5, label="Contested below (dB)", doc="A smaller lead is nobody's."
+    )
+    score_signal = param.Number(0.6, bounds=(0.0, 1.0), label="Weight of signal", doc="Total power, -120 to -40 dBm.")
+    score_coherence = param.Number(
+        0.3, bounds=(0.0, 1.0), label="Weight of coherence", doc="Share of the strongest group in the total power."
+    )
+    score_likeness = param.Number(
+        0.1,
+        bounds=(0.0, 1.0),
+        label="Weight of 1 - diversity",
+        doc="Diversity: evenness of the groups' shares of power.",
+    )
+
     WORDS: ClassVar[dict[str, Word]] = {
         "view": words.degrees_view(),
         "model": words.choice("model"),
@@ -117,6 +157,14 @@ class ViewState(PageState):
         "limits": words.interval("limits_dbm", "dBm"),
         "cells": words.choice("cells"),
         "tiles": words.flag("show_tiles"),
+        "contest": words.choice("contest"),
+        "groups": words.choice("group_by"),
+        "a": words.text("group_a", "a search", "the usual one is used"),
+        "b": words.text("group_b", "a search", "the usual one is used"),
+        "contested": words.number("contested_db"),
+        "wsignal": words.number("score_signal"),
+        "wcoherence": words.number("score_coherence"),
+        "wlikeness": words.number("score_likeness"),
     }
 
     @property

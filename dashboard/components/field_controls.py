@@ -41,6 +41,14 @@ class FieldControls(pn.viewable.Viewer):
             "trail_s": styled(w.FloatInput.from_param(p.trail_s, step=60.0, start=60.0, end=7200.0)),
             "limits_dbm": styled(w.RangeSlider.from_param(p.limits_dbm, start=-160.0, end=20.0, step=1.0)),
             "cells": styled(w.Select.from_param(p.cells)),
+            "contest": styled(w.Select.from_param(p.contest)),
+            "group_by": styled(w.Select.from_param(p.group_by)),
+            "group_a": styled(w.TextInput.from_param(p.group_a, placeholder="aircraft, swr*")),
+            "group_b": styled(w.TextInput.from_param(p.group_b, placeholder="all others")),
+            "contested_db": styled(w.FloatInput.from_param(p.contested_db, step=0.5)),
+            "score_signal": styled(w.FloatInput.from_param(p.score_signal, step=0.1)),
+            "score_coherence": styled(w.FloatInput.from_param(p.score_coherence, step=0.1)),
+            "score_likeness": styled(w.FloatInput.from_param(p.score_likeness, step=0.1)),
             "show_tiles": styled(w.Checkbox.from_param(p.show_tiles)),
         }
         ws = self.widgets
@@ -48,9 +56,27 @@ class FieldControls(pn.viewable.Viewer):
             heading("Layers"), ws["show_field"], ws["show_forecast"], ws["show_trails"], ws["show_emitters"],
             heading("Model"), ws["model"], ws["height_m"], ws["horizon"], ws["diffraction"],
             heading("Forecast and trails"), ws["forecast_s"], ws["trail_s"],
+            heading("Dominance"), ws["contest"], ws["group_by"], ws["group_a"], ws["group_b"], ws["contested_db"],
+            ws["score_signal"], ws["score_coherence"], ws["score_likeness"],
             heading("Scale and grid"), ws["limits_dbm"], ws["cells"], ws["show_tiles"],
             margin=0, sizing_mode="stretch_width",
         )  # fmt: skip
+        self._fold()
+        state.param.watch(self._fold, ["contest", "group_by"])
+
+    def _fold(self, *_: Any) -> None:
+        """Only the widgets that mean something for what is drawn."""
+        s = self.state
+        shown = {
+            "group_by": s.contest in ("server", "score"),
+            "group_a": s.contest == "ab" or (s.contest != "none" and s.group_by == "ab"),
+            "contested_db": s.contest in ("ab", "server"),
+            "score_signal": s.contest == "score",
+        }
+        shown["group_b"] = shown["group_a"]
+        shown["score_coherence"] = shown["score_likeness"] = shown["score_signal"]
+        for name, visible in shown.items():
+            self.widgets[name].visible = visible
 
     def __panel__(self) -> pn.viewable.Viewable:
         return self._layout

@@ -18,6 +18,7 @@ from bokeh.models.glyphs import Ellipse, Image, Line, Scatter, Segment, Text
 
 from dashboard.components.base_map import BaseMap, View, degrees_of_view, view_of_degrees
 from dashboard.components.emitter_columns import EMPTY_EMITTERS, EMPTY_SELECTION, emitter_columns, selection_columns
+from dashboard.components.field_dominance import DominanceLayer
 from dashboard.state import ViewState
 from dashboard.theme import THEMES, colours
 from engine.frames.field_frame import FieldFrame
@@ -93,6 +94,7 @@ class FieldMap(pn.viewable.Viewer):
             self.sources[name].data = _image(levels, place)
         self.images["forecast"].glyph.global_alpha = round(0.35 + 0.65 * frame.forecast_confidence, 2)
         self._draw_crowd(frame)
+        self.dominance.draw(frame)
         # All that the grid covers, a little more than the view: a small step of the hand needs none anew.
         columns = emitter_columns(frame, place, self.state.selected)
         self._quietly(self.emitters, columns)
@@ -131,6 +133,7 @@ class FieldMap(pn.viewable.Viewer):
             bar.title_standoff, bar.ticker = 6, FixedTicker(ticks=[])
             f.add_layout(bar, "right")
             self.bars[name] = bar
+        self.dominance = DominanceLayer(f, self.state)
         self.scale = ColumnDataSource(tags=[-80.0, -55.0, "dBm"])
         layers = [["field", self.images["field"]], ["predicted", self.images["forecast"]]]
         f.js_on_event("mousemove", CustomJS(

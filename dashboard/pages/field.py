@@ -1,5 +1,7 @@
 """The Field page: what is where, how strong, and where it will be next."""
 
+import panel as pn
+
 from dashboard.components.field_view import FieldView
 from dashboard.page import HINTS, open_view, shell
 from dashboard.state import ViewState
@@ -10,7 +12,7 @@ shell(
     {
         "controls": view.controls,
         "picture": view.map,
-        "inspector": view.inspector,
+        "inspector": pn.Column(view.map.dominance.panel, view.inspector, margin=0, sizing_mode="stretch_width"),
         "strip": view.strip,
     },
     take=(

@@ -13,12 +13,15 @@ from datetime import UTC, datetime
 from functools import lru_cache
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
+from engine.frames.field_dominance import Dominance, cell_areas_km2, dominance_of, groups_of
 from engine.frames.field_scene import FieldScene, placed
 from engine.frames.spec import FieldSpec
 from engine.frames.trails import trail_raster
 from engine.geo import web_mercator
+from engine.rf.dominance import dominance
 from engine.rf.field import power_field, sum_intensity, sum_power_mw
 from engine.rf.forecast import Prediction
 from engine.rf.grid import Grid
@@ -61,6 +64,8 @@ class FieldFrame:
         Time the computation took.
     crowd : ndarray of uint8, (ny, nx), or None
         Where there are more than `MAX_MARKERS` emitters: 255 at each, on the cells of the trails.
+    dominance : Dominance or None
+        Where it is wanted and somebody is there.
     """
 
     spec: FieldSpec
@@ -73,6 +78,7 @@ class FieldFrame:
     forecast_confidence: float
     compute_ms: float
     crowd: np.ndarray | None = field(default=None, repr=False)
+    dominance: Dominance | None = None
 
     @property
     def quantisation_db(self) -> float:
@@ -82,6 +88,18 @@ class FieldFrame:
     def emitter_xy(self, which: Prediction) -> tuple[np.ndarray, np.ndarray]:
         """Web Mercator coordinates, m, of all emitters now or ahead."""
         return web_mercator(which.lat, which.lon)
+
+    def _dominance_dataset(self, emitters: pd.DataFrame, grid: Grid) -> xr.Dataset:
+        spec, now = self.spec, self.now
+        by = "ab" if spec.contest == "ab" else spec.group_by
+        table = emitters.assign(lat=now.lat, lon=now.lon, alt_m=now.alt_m)
+        known = placed(now)
+        groups = {
+            name: table.iloc[rows[known[rows]]]
+            for name, rows in groups_of(self.tracks.table, by, spec.group_a, spec.group_b).items()
+        }
+        one = dominance(groups, grid, spec.model, contested_db=spec.contested_db, powers=True, horizon=spec.horizon)
+        return one.rename({name: f"group_{name}" for name in ("power_dbm", "intensity") if name in one})
 
     def to_dataset(self) -> xr.Dataset:
         """The frame as a dataset with full-precision fields, units and everything needed to repeat it.
@@ -97,6 +115,8 @@ class FieldFrame:
             }
         )
         emitters = self.tracks.emitters()
+        if self.dominance is not None:
+            out.update(self._dominance_dataset(emitters, grid))
         for name, where in (("field", self.now), ("forecast", self.ahead)):
             if name not in self.spec.layers:
                 continue
@@ -133,9 +153,12 @@ def frame_grid(spec: FieldSpec) -> Grid:
     return _grid(spec.west_m, spec.south_m, spec.east_m, spec.north_m, spec.nx, spec.ny, spec.height_m)
 
 
-def _field(spec: FieldSpec, scene: FieldScene, where: Prediction) -> np.ndarray:
-    """Summed field of all emitters that have a position, mW (or 1/m² for the inverse square), (ny, nx)."""
-    (x, y, z), alt_m, eirp_mw, freq_hz, _ = scene.radiators(where)
+def _field(spec: FieldSpec, scene: FieldScene, where: Prediction, only: np.ndarray | None = None) -> np.ndarray:
+    """Summed field of all emitters (or rows `only`) that have a position, mW (inverse square: 1/m²), (ny, nx)."""
+    (x, y, z), alt_m, eirp_mw, freq_hz, row = scene.radiators(where)
+    if only is not None:
+        kept = np.isin(row, only)
+        x, y, z, alt_m, eirp_mw, freq_hz = (values[kept] for values in (x, y, z, alt_m, eirp_mw, freq_hz))
     if spec.model == "inverse_square":
         return sum_intensity(x, y, z, np.ones(len(alt_m)), frame_grid(spec))
     return sum_power_mw(x, y, z, alt_m, eirp_mw, freq_hz, frame_grid(spec), horizon=spec.horizon, model=spec.model)
@@ -191,7 +214,22 @@ def frame_of(spec: FieldSpec, scene: FieldScene) -> FieldFrame:
         forecast_confidence=1.0 / (1.0 + (spread / REFERENCE_SIGMA_M) ** 2),
         compute_ms=1e3 * (time.perf_counter() - started),
         crowd=_crowd(spec, now),
+        dominance=_dominance(spec, scene, now),
     )
+
+
+def _dominance(spec: FieldSpec, scene: FieldScene, now: Prediction) -> Dominance | None:
+    if spec.contest == "none" or not len(scene.tracks):
+        return None
+    # The difference of two is that of A and B, whatever else makes groups.
+    by = "ab" if spec.contest == "ab" else spec.group_by
+    groups = groups_of(scene.tracks.table, by, spec.group_a, spec.group_b)
+    power_dbm = np.stack([mw_to_dbm(_field(spec, scene, now, rows)) for rows in groups.values()])
+    power_dbm[~np.isfinite(power_dbm)] = -np.inf
+    return dominance_of(
+        list(groups), [len(rows) for rows in groups.values()], power_dbm, cell_areas_km2(frame_grid(spec)),
+        spec.contest, spec.contested_db, spec.score_weights,
+    )  # fmt: skip
 
 
 def _crowd(spec: FieldSpec, now: Prediction) -> np.ndarray | None:

@@ -37,7 +37,10 @@ def carried(tracks: Tracks, horizon_s: np.ndarray) -> Prediction:
         return _carried(tracks.ring, tracks.count, horizon_s)
     cuts = np.linspace(0, n, parts + 1).astype(int)
     rows = [slice(a, b) for a, b in itertools.pairwise(cuts)]
-    done = list(_threads.map(lambda part: _carried(tracks.ring[part], tracks.count[part], horizon_s[part]), rows))
+    try:
+        done = list(_threads.map(lambda part: _carried(tracks.ring[part], tracks.count[part], horizon_s[part]), rows))
+    except RuntimeError:  # the process is ending, its threads are gone
+        return _carried(tracks.ring, tracks.count, horizon_s)
     return Prediction._make(np.concatenate(column) for column in zip(*done, strict=True))
 
 

@@ -59,6 +59,14 @@ class FieldSpec:
         Which of `LAYERS` to compute.
     moment_s : float or None
         The moment shown, epoch seconds; None is live.
+    contest : str
+        What is drawn of dominance: one of `engine.frames.field_dominance.CONTESTS`.
+    group_by, group_a, group_b : str
+        What makes a group, see `engine.frames.field_dominance.groups_of`.
+    contested_db : float
+        Lead below which a cell is nobody's, dB.
+    score_weights : (float, float, float)
+        Of signal, coherence and likeness in the arbitration score.
     """
 
     west_m: float
@@ -76,6 +84,12 @@ class FieldSpec:
     trail_s: float = 900.0
     layers: tuple[str, ...] = LAYERS
     moment_s: float | None = None
+    contest: str = "none"
+    group_by: str = "kind"
+    group_a: str = ""
+    group_b: str = ""
+    contested_db: float = 3.0
+    score_weights: tuple[float, float, float] = (0.6, 0.3, 0.1)
 
     @property
     def bounds_deg(self) -> tuple[float, float, float, float]:
