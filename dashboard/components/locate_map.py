@@ -159,7 +159,9 @@ class LocateMap(pn.viewable.Viewer):
             "names": add(s["sensors"], Text(x="x", y="y", text="label", x_offset=8, y_offset=5, text_font_size="10px")),
         }
         for name in ("fixes", "sensors", "names"):
-            self._glyphs[name].nonselection_glyph = None
+            # The same glyph whatever is selected: a copy that Bokeh makes would keep the colours of its first theme.
+            renderer = self._glyphs[name]
+            renderer.nonselection_glyph = renderer.selection_glyph = renderer.glyph
         fixes = HoverTool(
             renderers=[self._glyphs["fixes"]], point_policy="snap_to_data",
             tooltips=[("", "@entity"), ("last fix", "@age"), ("sensors", "@n"), ("90 % ellipse", "@ellipse"),
