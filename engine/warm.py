@@ -16,6 +16,7 @@ from engine.frames.trails import TrailFold
 from engine.frames.volume_planes import warm_volumes
 from engine.hypergraph.warm import warm_fold
 from engine.rf.field import warm as warm_fields
+from engine.rf.field_score import warm as warm_scores
 from engine.rf.measured.field import warm as warm_measured
 from engine.rf.propagation import MODELS
 from engine.rf.tdoa import warm as warm_tdoa
@@ -49,6 +50,7 @@ def warm_kernels() -> float:
             compute_field_frame(FieldSpec(*bounds, model=model, horizon=horizon), float(n), tracks, segments)
     warm_volumes(tracks)
     warm_fold()
+    warm_scores()
     warm_measured()
     warm_tdoa()
     warm_dilution()

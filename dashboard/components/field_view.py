@@ -19,6 +19,7 @@ from dashboard.components.inspector import Inspector, find_emitter, utc_text
 from dashboard.components.page_view import PageView
 from dashboard.components.wanted import field_spec
 from dashboard.state import ViewState
+from engine.forecast_desk import ForecastDesk
 from engine.frames.field_frame import FieldFrame
 from engine.frames.spec import FieldSpec
 from engine.rf.track_record import HorizonRecord, track_record
@@ -68,9 +69,7 @@ class FieldView(PageView):
         if frame is not None and frame is not self._shown:
             self._shown = frame
             self.map.draw(frame)
-            self.inspector.describe(
-                frame, len(in_view(frame, self.map.view)) if len(frame.tracks) else 0, self._score(frame)
-            )
+            self._describe(frame)
         if not self.watch.waiting:
             self.map.base.answer()
 
@@ -95,10 +94,13 @@ class FieldView(PageView):
         """Draw anew, and describe what is selected even if the picture stays."""
         super().changed()
         if self._shown is not None:
-            columns_view = self.map.view
-            self.inspector.describe(self._shown, len(in_view(self._shown, columns_view)), self._score(self._shown))
+            self._describe(self._shown)
 
     # -- inside ---------------------------------------------------------------------------------
+
+    def _describe(self, frame: FieldFrame) -> None:
+        seen = len(in_view(frame, self.map.view)) if len(frame.tracks) else 0
+        self.inspector.describe(frame, seen, self._score(frame), self.station.desk(ForecastDesk).score)
 
     def _rung(self) -> None:
         self.wake()

@@ -16,6 +16,7 @@ import param
 from dashboard.components.widget_style import heading, styled
 from dashboard.state import ViewState
 from dashboard.theme import ASSETS
+from engine.forecast_desk import ForecastScore
 from engine.frames.field_frame import FieldFrame
 from engine.rf.emitters import kind_defaults
 from engine.rf.forecast_score import error_ellipse
@@ -23,6 +24,9 @@ from engine.rf.track_record import HorizonRecord
 from engine.rf.tracks import ALT, CLIMB
 
 CSS = (ASSETS / "inspector.css").read_text()
+
+SCORE_ROWS = 24
+"""Rows of the table of all emitters at most: kinds are few, but come from data."""
 
 
 class Inspector(pn.viewable.Viewer):
@@ -55,10 +59,17 @@ class Inspector(pn.viewable.Viewer):
     def _clear(self, _: Any) -> None:
         self.state.selected = ""
 
-    def describe(self, frame: FieldFrame, in_view: int, record: list[HorizonRecord] | None) -> None:
-        """Show the state of the selection in a frame; `record` is the score of its forecast so far."""
+    def describe(
+        self,
+        frame: FieldFrame,
+        in_view: int,
+        record: list[HorizonRecord] | None,
+        score: ForecastScore | None = None,
+    ) -> None:
+        """Show the state of the selection in a frame; `record` scores its forecast so far, `score` everyone's."""
         selected = self.state.selected
         html = emitter_html(frame, selected, record) if selected else overview_html(frame, in_view)
+        html += score_html(score)
         if self.text.object != html:
             self.text.object = html
         if self.clear.visible != bool(selected):
@@ -169,6 +180,39 @@ def _record_html(record: list[HorizonRecord] | None) -> str:
         for r in record
     )
     return f"{title}<table>{head}{body}</table>"
+
+
+def score_html(score: ForecastScore | None) -> str:
+    """How the forecast has done on all emitters, by horizon, for turning ones and by kind; and its fields."""
+    title = "<h4>Forecast score, all emitters, live</h4>"
+    if score is None or not score.rows:
+        return title + "<p>No prediction has come due yet.</p>"
+    head = (
+        '<tr><th title="How far ahead the prediction looked">ahead</th>'
+        '<th title="All emitters, those whose reported track turns over 0.5° per second, or one kind">who</th>'
+        '<th title="Root mean square horizontal error against the real fixes">RMSE <i>i</i></th>'
+        '<th title="Real fixes inside the claimed 90 % ellipse; 90 % is right">in 90 % <i>i</i></th>'
+        '<th title="Predictions scored">n</th></tr>'
+    )
+    body = "".join(
+        f"<tr><td>{r.horizon_s:g} s</td><td>{escape(r.who)}</td><td>{_length(r.rmse_m)}</td>"
+        f"<td>{100 * r.inside_90:.0f} %</td><td>{r.n}</td></tr>"
+        for r in score.rows[:SCORE_ROWS]
+    )
+    parts = [f"{title}<table>{head}{body}</table>"]
+    if score.fields:
+        head = (
+            '<tr><th title="How far ahead the field was foretold">ahead</th>'
+            '<th title="Foretold field, as the expectation over the covariance, against the field at the positions '
+            'that came true: root mean square over a coarse grid">field error <i>i</i></th>'
+            '<th title="Cells whose strongest emitter is the one foretold">dominance kept <i>i</i></th></tr>'
+        )
+        body = "".join(
+            f"<tr><td>{f.horizon_s:g} s</td><td>{f.rms_db:.1f} dB</td><td>{100 * f.agreement:.0f} %</td></tr>"
+            for f in score.fields
+        )
+        parts.append(f"<table>{head}{body}</table>")
+    return "".join(parts)
 
 
 def _row(name: str, value: str, definition: str) -> str:

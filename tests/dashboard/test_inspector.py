@@ -7,8 +7,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dashboard.components.inspector import Inspector, emitter_html, find_emitter, overview_html, utc_text
+from dashboard.components.inspector import Inspector, emitter_html, find_emitter, overview_html, score_html, utc_text
 from dashboard.state import ViewState
+from engine.forecast_desk import ForecastScore
+from engine.rf.live_score import FieldRow, ScoreRow
 from engine.rf.track_record import HorizonRecord
 
 HOSTILE = [
@@ -159,3 +161,10 @@ def test_alone_it_follows_the_selection(frame):
 def test_moments_are_written_in_utc():
     assert utc_text(0.0) == "1970-01-01 00:00:00 UTC"
     assert utc_text(1_533_114_000) == "2018-08-01 09:00:00 UTC"
+
+
+def test_the_score_of_all_emitters_is_shown_and_kinds_are_text():
+    assert "No prediction has come due yet" in score_html(None)
+    rows = [ScoreRow(15.0, who, 42, 81.0, 29.0, 0.905) for who in ("all", "turning", *HOSTILE)]
+    html = score_html(ForecastScore(rows, [FieldRow(15.0, 9, 1.26, 0.973)]))
+    assert_only_text(html, "15 s", "81 m", "90 %", "42", "1.3 dB", "97 %", "turning")
