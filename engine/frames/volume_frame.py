@@ -16,17 +16,13 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from engine.frames.field_scene import carried
 from engine.frames.volume_spec import DETAILS, VolumeSpec
 from engine.rf.forecast import Prediction
 from engine.rf.grid import Grid
 from engine.rf.quantise import as_bytes, for_storage, quantisation_error_db
 from engine.rf.tracks import Tracks
 from engine.rf.volume import power_volume, volume_grid
-
-try:
-    from engine.frames.field_scene import carried
-except ImportError:
-    from engine.frames.field_frame import carried  # type: ignore[no-redef,attr-defined]
 
 _versions = itertools.count(1)
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import xarray as xr
 
-from engine.frames.volume_frame import carried, compute_volume_frame, in_dbm, placed_table
+from engine.frames.field_scene import carried
+from engine.frames.volume_frame import compute_volume_frame, in_dbm, placed_table
 from engine.frames.volume_spec import SECTION_SHAPE, SLICE_CELLS, PlanesSpec, VolumeSpec
 from engine.rf.field import power_field
 from engine.rf.forecast import Prediction
