@@ -67,21 +67,7 @@ def locate_plot(frame: LocateFrame, view: View, theme: str = "light", title: str
         axis.axis_label_text_color = axis.major_label_text_color = p.muted
     if isinstance(f.title, Title):
         f.title.text_color = p.muted
-    if frame.levels is not None:
-        levels = LinearColorMapper(palette=dilution_colours(theme), low=-0.5, high=255.5)
-        f.add_glyph(
-            ColumnDataSource(field_columns(frame)),
-            Image(image="image", x="x", y="y", dw="dw", dh="dh", color_mapper=levels), level="image",
-        )  # fmt: skip
-        name, unit, _ = DILUTIONS[frame.spec.dilution]
-        low, high = limits(frame.spec.dilution)
-        scale = LogColorMapper(palette=dilution_colours(theme)[:0:-4], low=low, high=high)
-        bar = ColorBar(color_mapper=scale, width=11, ticker=FixedTicker(ticks=TICKS))
-        bar.formatter = BasicTickFormatter(use_scientific=False)
-        bar.title = f"{name} ({unit}, 1 σ)" if unit else name
-        bar.background_fill_color = p.surface
-        bar.major_label_text_color = bar.title_text_color = p.muted
-        f.add_layout(bar, "right")
+    _draw_field(f, frame, theme)
     for kind, (x, y) in land_for(view).items():
         f.add_glyph(ColumnDataSource({"x": x, "y": y}), Line(x="x", y="y", line_color=getattr(p, kind, p.coast)))
     newest = frame.newest
@@ -114,3 +100,24 @@ def locate_plot(frame: LocateFrame, view: View, theme: str = "light", title: str
         HoverTool(renderers=[lines], line_policy="nearest", tooltips=[("measured", "@pair")]),
     )
     return f
+
+
+def _draw_field(f: figure, frame: LocateFrame, theme: str) -> None:
+    """The field with its scale, where there is one."""
+    p = THEMES[theme]
+    if frame.levels is None:
+        return
+    levels = LinearColorMapper(palette=dilution_colours(theme), low=-0.5, high=255.5)
+    f.add_glyph(
+        ColumnDataSource(field_columns(frame)),
+        Image(image="image", x="x", y="y", dw="dw", dh="dh", color_mapper=levels), level="image",
+    )  # fmt: skip
+    name, unit, _ = DILUTIONS[frame.spec.dilution]
+    low, high = limits(frame.spec.dilution)
+    scale = LogColorMapper(palette=dilution_colours(theme)[:0:-4], low=low, high=high)
+    bar = ColorBar(color_mapper=scale, width=11, ticker=FixedTicker(ticks=TICKS))
+    bar.formatter = BasicTickFormatter(use_scientific=False)
+    bar.title = f"{name} ({unit}, 1 σ)" if unit else name
+    bar.background_fill_color = p.surface
+    bar.major_label_text_color = bar.title_text_color = p.muted
+    f.add_layout(bar, "right")
