@@ -8,7 +8,7 @@ import re
 import pytest
 from playwright.sync_api import TimeoutError
 
-from tests.browser.driver import Server, Tab, wait_for
+from tests.browser.driver import PATIENCE_S, Server, Tab, wait_for
 
 pytestmark = pytest.mark.browser
 
@@ -49,6 +49,7 @@ def test_a_drill_is_seen_located_explained_and_acknowledged_in_another_browser_a
     drill = wait_for(
         lambda: next((row for row in rows(watching) if "drill" in row[6]), None),
         "the drill to be seen",
+        3 * PATIENCE_S,
     )
     assert drill[1].startswith(("raised", "cleared")) and "ew_sweep" in drill[3]
     monitor = drill[2]
@@ -81,7 +82,7 @@ def test_a_drill_is_seen_located_explained_and_acknowledged_in_another_browser_a
             cancel.click(timeout=2_000)
     wait_for(
         lambda: [r for r in rows(started) if "ew_sweep" in r[3] and r[2] == monitor and "drill ended" in r[1]],
-        "the drill to be over and its alarm cleared",
+        "the drill to be over and its alarm cleared", 3 * PATIENCE_S,
     )  # fmt: skip
     watching.page.get_by_role("button", name="Alerts", exact=True).click()
     watching.page.get_by_label("Alerts", exact=True).select_option(label="Raised")
