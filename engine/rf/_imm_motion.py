@@ -67,7 +67,9 @@ def propagate(x, cov, dt, model, tmp):
         mid_e, mid_n = mid_c * dir_e + mid_s * dir_n, -mid_s * dir_e + mid_c * dir_n
     else:
         turn = 0.0
-        p_c, p_s, p_we, p_wn = u0 + u1 + u2, 0.0, 0.0, 0.0
+        # three nodes cannot follow a velocity that dies at once; without a turn the integral is known
+        p_c = tau_v * (1.0 - d3) if tau_v > 0.0 else dt
+        p_s = p_we = p_wn = 0.0
         ac = u0 * a0 + u1 * a1 + u2 * a2
         p_ae, p_an = ac * dir_e, ac * dir_n
         e_c, e_s = d3, 0.0
