@@ -82,17 +82,27 @@
     if (!fig) return
     const view = Bokeh.index.find_one_by_id ? Bokeh.index.find_one_by_id(fig.id) : Object.values(Bokeh.index).find((v) => v.model?.id === fig.id)
     const pic = view.export("png", true).canvas
-    const k = pic.width / Math.max(fig.outer_width || pic.width, 1), lines = caption.split("\n"), step = 15 * k
-    const out = document.createElement("canvas")
-    out.width = pic.width; out.height = pic.height + step * (lines.length + 1)
+    const k = pic.width / Math.max(fig.outer_width || pic.width, 1), step = 15 * k
+    const out = document.createElement("canvas"), font = `${11 * k}px "DejaVu Sans", Arial, sans-serif`
     const g = out.getContext("2d"), css = getComputedStyle(document.documentElement)
+    g.font = font
+    const lines = []
+    for (const line of caption.split("\n")) {
+      let row = ""
+      for (const word of line.split(" ")) {
+        const longer = row ? `${row} ${word}` : word
+        if (row && g.measureText(longer).width > pic.width - 20 * k) { lines.push(row); row = word } else row = longer
+      }
+      lines.push(row)
+    }
+    out.width = pic.width; out.height = pic.height + step * (lines.length + 1)
     g.fillStyle = css.getPropertyValue("--surface") || "#fff"; g.fillRect(0, 0, out.width, out.height)
     g.drawImage(pic, 0, 0)
-    g.fillStyle = css.getPropertyValue("--text") || "#000"; g.font = `${11 * k}px "DejaVu Sans", Arial, sans-serif`
+    g.fillStyle = css.getPropertyValue("--text") || "#000"; g.font = font
     lines.forEach((line, i) => g.fillText(line, 10 * k, pic.height + step * (i + 1)))
     const blob = await new Promise((done) => out.toBlob(done, "image/png"))
     const a = document.createElement("a")
-    a.href = URL.createObjectURL(blob); a.download = "field.png"; a.click()
+    a.href = URL.createObjectURL(blob); a.download = `${location.pathname.match(/^\/(\w+)$/)?.[1] ?? "field"}.png`; a.click()
     setTimeout(() => URL.revokeObjectURL(a.href), 10000)
   }
   window.scytheMap = { fit, moved, answer, readout, left, png, drawn }

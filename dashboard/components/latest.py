@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -83,9 +82,13 @@ class Latest:
 def _hand_over(done: Callable[[Any], None], outcome: Any) -> None:
     """Give a result to its session; held, so that no change overtakes the message that brings the models it is of.
 
-    Not before the page has loaded: the document may have been handed over already, and what is held is dropped then.
+    Not before the page has loaded: between handing its document over and then, Panel drops what it holds
+    (docs/decisions/into-a-session.md).
     """
-    with pn.io.hold() if pn.state.loaded else nullcontext():
+    if not pn.state.loaded:
+        pn.state.onload(partial(done, outcome))
+        return
+    with pn.io.hold():
         done(outcome)
 
 

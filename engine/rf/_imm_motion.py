@@ -20,6 +20,63 @@ SMALL_SPEED_M_S = 2.0
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "nsz"})
+def _gains(tau, dt):
+    """``tau (1 - exp(-s/tau))`` at the three nodes and the end, and what is kept at the end; 0 where `tau` is 0."""
+    if tau <= 0.0:
+        return 0.0, 0.0, 0.0, 0.0, 0.0
+    # exponentials at the nodes from two: E(1 - h) = E(1) / E(h)
+    low, mid = math.exp(-_NODE * dt / tau), math.exp(-0.5 * dt / tau)
+    keep = mid * mid
+    return tau * (1.0 - low), tau * (1.0 - mid), tau * (1.0 - keep / low), tau * (1.0 - keep), keep
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "nsz"})
+def _remains(tau, dt):
+    """What remains of the velocity at the three nodes and the end; all of it where `tau` is 0."""
+    if tau <= 0.0:
+        return 1.0, 1.0, 1.0, 1.0
+    low, mid = math.exp(-_NODE * dt / tau), math.exp(-0.5 * dt / tau)
+    return low, mid, mid * mid / low, mid * mid
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "nsz"})
+def _carry(cov, tmp, p_c, p_s, p_we, p_wn, p_ae, p_an, e_c, e_s, v_we, v_wn, v_ae, v_an, keep_w, keep_a):
+    """Covariance (6, 6) to ``J cov J^T`` in place; J by those of its entries that can differ from 0 and 1."""
+    # rows first
+    for j in range(6):
+        c2j, c3j, c4j, c5j = cov[2, j], cov[3, j], cov[4, j], cov[5, j]
+        tmp[0, j] = cov[0, j] + p_c * c2j + p_s * c3j + p_we * c4j + p_ae * c5j
+        tmp[1, j] = cov[1, j] - p_s * c2j + p_c * c3j + p_wn * c4j + p_an * c5j
+        tmp[2, j] = e_c * c2j + e_s * c3j + v_we * c4j + v_ae * c5j
+        tmp[3, j] = -e_s * c2j + e_c * c3j + v_wn * c4j + v_an * c5j
+        tmp[4, j] = keep_w * c4j
+        tmp[5, j] = keep_a * c5j
+    for i in range(6):
+        t2, t3, t4, t5 = tmp[i, 2], tmp[i, 3], tmp[i, 4], tmp[i, 5]
+        cov[i, 0] = tmp[i, 0] + p_c * t2 + p_s * t3 + p_we * t4 + p_ae * t5
+        cov[i, 1] = tmp[i, 1] - p_s * t2 + p_c * t3 + p_wn * t4 + p_an * t5
+        cov[i, 2] = e_c * t2 + e_s * t3 + v_we * t4 + v_ae * t5
+        cov[i, 3] = -e_s * t2 + e_c * t3 + v_wn * t4 + v_an * t5
+        cov[i, 4] = keep_w * t4
+        cov[i, 5] = keep_a * t5
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "nsz"})
+def _jostle(cov, q, dt, d1):
+    """Add white acceleration of spectral density `q`, the same all round; `d1` of the velocity remains midway."""
+    # of a decaying velocity: the mean decay stands for all of it
+    pos, mix, vel = q * dt * dt * dt / 3.0 * d1, q * dt * dt / 2.0 * d1, q * dt * d1
+    cov[0, 0] += pos
+    cov[1, 1] += pos
+    cov[0, 2] += mix
+    cov[2, 0] += mix
+    cov[1, 3] += mix
+    cov[3, 1] += mix
+    cov[2, 2] += vel
+    cov[3, 3] += vel
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "nsz"})
 def propagate(x, cov, dt, model, tmp):
     """Move state (6,) and covariance (6, 6) `dt` seconds ahead, in place; `tmp` is (6, 6) scratch.
 
@@ -32,22 +89,9 @@ def propagate(x, cov, dt, model, tmp):
     ve0, vn0 = x[2], x[3]
     speed = math.sqrt(ve0 * ve0 + vn0 * vn0)
     dir_e, dir_n = (ve0 / speed, vn0 / speed) if speed > 1e-6 else (0.0, 0.0)
-    # exponentials at the nodes from two per time constant: E(1 - h) = E(1) / E(h)
-    w0 = w1 = w2 = w3 = a0 = a1 = a2 = a3 = 0.0  # gains at the nodes and the end
-    keep_w = keep_a = 0.0
-    d0 = d1 = d2 = d3 = 1.0  # what remains of the velocity
-    if tau_w > 0.0:
-        low, mid = math.exp(-_NODE * dt / tau_w), math.exp(-0.5 * dt / tau_w)
-        keep_w = mid * mid
-        w0, w1, w2, w3 = tau_w * (1.0 - low), tau_w * (1.0 - mid), tau_w * (1.0 - keep_w / low), tau_w * (1.0 - keep_w)
-    if tau_a > 0.0:
-        low, mid = math.exp(-_NODE * dt / tau_a), math.exp(-0.5 * dt / tau_a)
-        keep_a = mid * mid
-        a0, a1, a2, a3 = tau_a * (1.0 - low), tau_a * (1.0 - mid), tau_a * (1.0 - keep_a / low), tau_a * (1.0 - keep_a)
-    if tau_v > 0.0:
-        d0, d1 = math.exp(-_NODE * dt / tau_v), math.exp(-0.5 * dt / tau_v)
-        d3 = d1 * d1
-        d2 = d3 / d0
+    w0, w1, w2, w3, keep_w = _gains(tau_w, dt)
+    a0, a1, a2, a3, keep_a = _gains(tau_a, dt)
+    d0, d1, d2, d3 = _remains(tau_v, dt)
     u0, u1, u2 = _WEIGHT * dt * d0, _WEIGHT_MID * dt * d1, _WEIGHT * dt * d2
     if tau_w > 0.0:
         turn = x[4]
@@ -86,23 +130,7 @@ def propagate(x, cov, dt, model, tmp):
     x[3] = vn + v_an * accel
     x[4] *= keep_w
     x[5] = accel * keep_a
-    # cov = J cov J^T, rows first; only entries of J that can differ from 0 and 1 appear
-    for j in range(6):
-        c2j, c3j, c4j, c5j = cov[2, j], cov[3, j], cov[4, j], cov[5, j]
-        tmp[0, j] = cov[0, j] + p_c * c2j + p_s * c3j + p_we * c4j + p_ae * c5j
-        tmp[1, j] = cov[1, j] - p_s * c2j + p_c * c3j + p_wn * c4j + p_an * c5j
-        tmp[2, j] = e_c * c2j + e_s * c3j + v_we * c4j + v_ae * c5j
-        tmp[3, j] = -e_s * c2j + e_c * c3j + v_wn * c4j + v_an * c5j
-        tmp[4, j] = keep_w * c4j
-        tmp[5, j] = keep_a * c5j
-    for i in range(6):
-        t2, t3, t4, t5 = tmp[i, 2], tmp[i, 3], tmp[i, 4], tmp[i, 5]
-        cov[i, 0] = tmp[i, 0] + p_c * t2 + p_s * t3 + p_we * t4 + p_ae * t5
-        cov[i, 1] = tmp[i, 1] - p_s * t2 + p_c * t3 + p_wn * t4 + p_an * t5
-        cov[i, 2] = e_c * t2 + e_s * t3 + v_we * t4 + v_ae * t5
-        cov[i, 3] = -e_s * t2 + e_c * t3 + v_wn * t4 + v_an * t5
-        cov[i, 4] = keep_w * t4
-        cov[i, 5] = keep_a * t5
+    _carry(cov, tmp, p_c, p_s, p_we, p_wn, p_ae, p_an, e_c, e_s, v_we, v_wn, v_ae, v_an, keep_w, keep_a)
     # noise: a kick a time r before the end moves what follows, across the track (turn) or along it;
     # r at the nodes is the same set of moments as s, so the same gains serve
     if tau_w > 0.0:
@@ -111,17 +139,7 @@ def propagate(x, cov, dt, model, tmp):
         _kicks(cov, q, dt, tau_w, w0, w1, w2, v_end, mid_n, -mid_e, end_n, -end_e, 4)
     if tau_a > 0.0:
         _kicks(cov, 2.0 / tau_a * model[3] ** 2, dt, tau_a, a0, a1, a2, 1.0, mid_e, mid_n, end_e, end_n, 5)
-    q = model[5] ** 2
-    # of a decaying velocity: the mean decay stands for all of it
-    pos, mix, vel = q * dt * dt * dt / 3.0 * d1, q * dt * dt / 2.0 * d1, q * dt * d1
-    cov[0, 0] += pos
-    cov[1, 1] += pos
-    cov[0, 2] += mix
-    cov[2, 0] += mix
-    cov[1, 3] += mix
-    cov[3, 1] += mix
-    cov[2, 2] += vel
-    cov[3, 3] += vel
+    _jostle(cov, model[5] ** 2, dt, d1)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "nsz"})

@@ -114,7 +114,7 @@ class TrackBank:
         """
         horizons = np.asarray(horizons_s, dtype=np.float64)
         if horizons.ndim != 1 or not np.all(np.isfinite(horizons) & (horizons >= 0)):
-            raise ValueError(f"horizons_s is {horizons_s}; it should be a list of finite seconds, not negative")
+            raise ValueError(f"horizons_s is {horizons_s!r}; it should be a list of finite seconds, not negative")
         rows = np.arange(len(self)) if slot is None else self._checked(slot)
         steps = np.ascontiguousarray(np.broadcast_to(horizons, (rows.size, horizons.size)))
         out, info = np.empty((*steps.shape, OUT)), np.empty((rows.size, 2), np.int64)

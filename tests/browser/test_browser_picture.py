@@ -189,9 +189,9 @@ def test_a_click_on_an_emitter_selects_it_and_esc_clears(laptop):
     assert float(facts["EIRP"].split(" dBm")[0]) == pytest.approx(chosen["eirp"], abs=0.06)
     assert float(facts["last fix"].removesuffix(" s ago")) < 60
     assert re.fullmatch(r"± [\d.]+ k?m × [\d.]+ k?m", facts["90 % ellipse"])
-    # The errors of its own predictions: one row per horizon.
+    # The errors of its own predictions, and of all: a row per horizon each.
     for horizon in ("5 s", "15 s", "60 s"):
-        inspector.get_by_role("cell", name=horizon, exact=True).wait_for()
+        inspector.get_by_role("cell", name=horizon, exact=True).first.wait_for()
     tab.until("() => probe.column('Ellipse', 'width')[0] > 0")
     tab.until("(id) => probe.selected().join() === id", chosen["id"])
     # The inspector is part of the instrument, not of the moment: the selection outlives updates.

@@ -10,7 +10,7 @@ import pytest
 
 from dashboard.components.runs_state import RunsState
 from dashboard.components.runs_view import RunsView
-from engine.hunts import HuntDesk
+from engine.hunts import HuntDesk, hunts_of
 from engine.runs import run_id, simulate, validate, write_artifact, write_provenance
 from engine.station import Station
 
@@ -118,7 +118,7 @@ def test_another_process_can_look_on_but_not_hunt(desk, tmp_path):
 def station(desk):
     """A running station without a feed, whose runs are those of the desk."""
     with Station(data_dir=":memory:", feed="none") as station:
-        station._hunts = desk
+        station._desks[hunts_of] = desk
         yield station
 
 
