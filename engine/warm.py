@@ -60,21 +60,26 @@ def warm_kernels() -> float:
 
 
 def _compile_all() -> None:
-    """What pages use in this process and, beside it, what files, layouts and runs use in another."""
+    """What fields and graphs use in this process and, beside it, what files and runs use in another.
+
+    No kernel in both: the index of Numba's cache is not made for two writers.
+    """
+    from engine.hypergraph.warm import warm as warm_graph
+    from engine.rf.forecast import warm as warm_forecast
+
     beside = subprocess.Popen([sys.executable, "-m", "engine.warm", "beside"])
     warm_kernels()
-    warm_fields()
+    for warm in (warm_fields, warm_forecast, warm_graph):
+        warm()
     if beside.wait():
-        sys.exit("kernels that files, layouts and runs use could not be compiled")
+        sys.exit("kernels that files and runs use could not be compiled")
 
 
 def _compile_beside() -> None:
-    from engine.hypergraph.warm import warm as warm_graph
     from engine.ingest.warm import warm as warm_files
-    from engine.rf.forecast import warm as warm_forecast
     from engine.runs.solver import warm as warm_solver
 
-    for warm in (warm_files, warm_graph, warm_forecast, warm_solver):
+    for warm in (warm_files, warm_solver):
         warm()
 
 

@@ -196,7 +196,9 @@ class DriftView(PageView):
         by, note = (str(widget.value or "").strip() for widget in (self.inspector.by, self.inspector.note))
         monitoring, monitor, entity = self.station.monitoring, str(alert["monitor"]), str(alert["entity"])
         if do == "moment":
-            self.seek(alert["raised"].timestamp() + 1.0)
+            # A second on, when what led to it is all there; less where it did not stand as long.
+            stood_s = (alert["cleared"] - alert["raised"]).total_seconds()
+            self.seek(alert["raised"].timestamp() + (min(1.0, stood_s / 2.0) if stood_s > 0.0 else 1.0))
             return
         if do == "ack":
             taken = monitoring.acknowledge(str(alert["alert"]), by, note)

@@ -67,7 +67,7 @@ class FieldMap(pn.viewable.Viewer):
         state.param.watch(lambda *_: self._restyle(), ["theme", "limits_dbm", "model"])
         state.param.watch(lambda *_: self._toggle(), ["show_field", "show_forecast", "show_trails", "show_emitters"])
         state.param.watch(lambda *_: self.base.show_tiles(state.show_tiles), "show_tiles")
-        state.param.watch(lambda *_: self._mark_selection(), "selected")
+        state.param.watch(lambda *_: self._mark_selection(said=True), "selected")
         self._toggle()
         self.base.show_tiles(state.show_tiles)
 
@@ -233,7 +233,11 @@ class FieldMap(pn.viewable.Viewer):
         finally:
             self._selecting = False
 
-    def _mark_selection(self) -> None:
+    def _mark_selection(self, said: bool = False) -> None:
+        """Mark what is selected; where that was just said, tell the browser in any case.
+
+        A picture that was under way while someone clicked brings the old mark back, and here nothing would differ.
+        """
         if self.frame is not None and self.frame.crowd is not None:
             s = self.frame.spec
             place = (s.west_m, s.south_m, s.east_m, s.north_m)
@@ -242,7 +246,11 @@ class FieldMap(pn.viewable.Viewer):
         wanted = [ids.index(self.state.selected)] if self.state.selected in ids else []
         self._selecting = True
         try:
-            if self.emitters.selected.indices != wanted:
+            if said and ids and self.emitters.selected.indices == wanted:
+                with pn.io.hold():
+                    self.emitters.selected.indices = [] if wanted else [0]
+                    self.emitters.selected.indices = wanted
+            elif self.emitters.selected.indices != wanted:
                 self.emitters.selected.indices = wanted
         finally:
             self._selecting = False

@@ -93,14 +93,19 @@ def test_a_drill_is_seen_located_explained_and_acknowledged_in_another_browser_a
     assert not [i for i in field.ask("probe.column('Scatter', 'id')") if str(i).startswith("drill:")]
 
     # The past of it: at the moment it was raised it stands again, and a link shows that to somebody else.
-    started.page.locator(".feed tbody tr", has_text="ew_sweep").first.click()
+    started.page.locator(".feed tbody tr", has_text="ew_sweep").filter(has_text=monitor).first.click()
     started.page.get_by_role("button", name="Show that moment").click()
     started.until_word("paused")
-    wait_for(lambda: [r for r in rows(started) if "ew_sweep" in r[3] and r[1] == "raised"], "the past, as it stood")
+    wait_for(
+        lambda: [r for r in rows(started) if "ew_sweep" in r[3] and r[2] == monitor and r[1] == "raised"],
+        "the past, as it stood",
+    )
     started.until("() => probe.strip().marks.some((m) => (m.kind ?? m.get('kind')) === 'drill')")
     address = started.page.url
     other = open_drift(tabs, desk, "?" + address.partition("?")[2])
-    wait_for(lambda: next((r for r in rows(other) if "ew_sweep" in r[3]), [""] * 7)[1] == "raised", "the same past")
+    wait_for(
+        lambda: [r for r in rows(other) if "ew_sweep" in r[3] and r[2] == monitor and r[1] == "raised"], "the same past"
+    )
     assert other.facts()["drill"] == facts["drill"]
 
 
