@@ -70,7 +70,7 @@ class FieldView(PageView):
             self._shown = frame
             self.map.draw(frame)
             self._describe(frame)
-        if not self.watch.waiting:
+        if not self._waits():
             self.map.base.answer()
 
     def notebook_parts(self) -> list[pn.viewable.Viewable]:
@@ -88,7 +88,7 @@ class FieldView(PageView):
 
     def picture(self) -> dict[str, Any]:
         """State of the picture for the shell."""
-        return {**self._picture(self.watch.frame), "waiting": self.watch.waiting}
+        return {**self._picture(self.watch.frame), "waiting": self._waits()}
 
     def changed(self) -> None:
         """Draw anew, and describe what is selected even if the picture stays."""
@@ -101,6 +101,12 @@ class FieldView(PageView):
     def _describe(self, frame: FieldFrame) -> None:
         seen = len(in_view(frame, self.map.view)) if len(frame.tracks) else 0
         self.inspector.describe(frame, seen, self._score(frame), self.station.desk(ForecastDesk).score)
+
+    def _waits(self) -> bool:
+        """Whether the viewer waits for a picture; in a replay, where one always is due, only for another place."""
+        shown = self._shown
+        moved = shown is None or shown.spec.place != self.watch.spec.place
+        return bool(self.watch.waiting) and (moved or self.state.mode != "replaying")
 
     def _rung(self) -> None:
         self.wake()

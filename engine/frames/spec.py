@@ -92,6 +92,11 @@ class FieldSpec:
     score_weights: tuple[float, float, float] = (0.6, 0.3, 0.1)
 
     @property
+    def place(self) -> tuple[float, float, float, float]:
+        """West, south, east and north, Web Mercator metres."""
+        return self.west_m, self.south_m, self.east_m, self.north_m
+
+    @property
     def bounds_deg(self) -> tuple[float, float, float, float]:
         """West, south, east and north, degrees."""
         south, west = inverse_web_mercator(self.west_m, self.south_m)

@@ -57,7 +57,11 @@ def test_the_slider_goes_back_and_the_button_returns_to_live(laptop, sample):
 def test_the_past_is_what_it_was_when_it_was_live(laptop, tabs, sample):
     tab = laptop
     tab.until_word("live")
-    seen, moment = tab.ask("[probe.emitters(), probe.strip().status.server_s]")
+    # The moment of the picture itself: the strip may know of a newer one already.
+    seen, moment = tab.ask(
+        "(() => { const p = probe.strip().picture;"
+        " return [probe.emitters(), Number(p instanceof Map ? p.get('at') : p.at)] })()"
+    )
     live = {e["id"]: (e["x"], e["y"]) for e in seen}
     wait_for(lambda: tab.ask("Date.now() / 1000") > moment + 6, "some time to pass")
     moved = distances_m(live, positions(tab))
