@@ -55,7 +55,9 @@ export function render({ model, el }) {
   }
   const classify = () => {
     if (!world || !cells || !table) return
-    const n = cells.nx * cells.ny * cells.nz, f = cells.data, out = new Uint32Array(world.values.buffer)
+    const n = cells.nx * cells.ny * cells.nz, f = cells.data
+    if (world.values?.length !== 4 * n) return // `shape` makes room and calls again
+    const out = new Uint32Array(world.values.buffer)
     for (let i = 0; i < n; i++) out[i] = table[f[i] << 8 | f[n + i]]
     world.scalars.modified(); world.image.modified()
   }

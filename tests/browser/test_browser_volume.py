@@ -13,8 +13,8 @@ from tests.browser.driver import Tab, wait_for
 
 pytestmark = [
     pytest.mark.browser,
-    # Ran up to the shared link; the last third has not been seen to pass yet.
-    pytest.mark.skip(reason="to be run to its end on a quiet machine before it counts"),
+    # Drawn without a graphics card it takes a core for half a minute.
+    pytest.mark.slow,
 ]
 
 DATA = "({...probe.deep('.volume')[0]?.dataset})"
@@ -95,9 +95,11 @@ def test_a_volume_is_drawn_cut_and_shared_and_time_does_not_move_its_camera(volu
     rows, columns = np.meshgrid(np.arange(3, ny, 31), np.arange(5, nx, 29), indexing="ij")
     expected = sample_field(emitters, lat[rows].ravel(), lon[columns].ravel(), 9_000.0, horizon=False)
     assert same(np.array(flat[0]["bytes"]).reshape(ny, nx)[rows, columns].ravel(), expected)
-    grid = Grid.web_mercator(lon[0] - 0.01, lat[0] - 0.01, lon[0] + 0.01, lat[0] + 0.01, shape=(1, 1), alt_m=9_000.0)
+    levels = np.array(flat[0]["bytes"]).reshape(ny, nx)
+    r, c = np.unravel_index(np.argmax(np.where(levels < 240, levels, 0)), levels.shape)  # the strongest within limits
+    grid = Grid.web_mercator(lon[c] - 0.01, lat[r] - 0.01, lon[c] + 0.01, lat[r] + 0.01, shape=(1, 1), alt_m=9_000.0)
     field = power_field(emitters, grid, horizon=False).power_dbm
-    assert same(np.array(flat[0]["bytes"][:1]), field.to_numpy().ravel())
+    assert same(levels[r : r + 1, c], field.to_numpy().ravel())
     nz, points = upright[0]["shape"]
     section = np.array(upright[0]["bytes"]).reshape(nz, points)
     for column, (end_lat, end_lon) in ((0, (46.2, 6.2)), (points - 1, (47.4, 9.4))):
@@ -137,7 +139,8 @@ def test_a_volume_is_drawn_cut_and_shared_and_time_does_not_move_its_camera(volu
         }
         apart = np.abs(np.subtract(theirs[0]["bytes"], ours[0]["bytes"]))
         assert (apart <= 2).mean() > 0.98
-    assert yours.ask(DATA)["camera"] == tab.ask(DATA)["camera"]
+    cameras = [[float(v) for v in one.ask(DATA)["camera"].split(",")] for one in (yours, tab)]
+    assert cameras[0] == pytest.approx(cameras[1], abs=1e-3)  # a link says it in four digits
     assert yours.page.url.partition("?")[2] == mine
 
     # Dark, by the button; and the picture to take along holds all three.
