@@ -28,10 +28,11 @@ class TrackSource(Protocol):
 
 
 class ForecastScore(NamedTuple):
-    """What has been found so far: errors by horizon and sort of emitter, fields by horizon."""
+    """What has been found so far: errors by horizon and sort of emitter, fields by horizon; why it went no further."""
 
     rows: list[ScoreRow]
     fields: list[FieldRow]
+    error: str = ""
 
 
 class ForecastDesk:
@@ -68,6 +69,7 @@ class ForecastDesk:
                 self.score = ForecastScore(self._live.rows(), self._live.fields())
             except ReferenceError:  # the station went without a word
                 return
-            except Exception:
+            except Exception as error:
                 logger.exception("the forecast could not be scored")
+                self.score = self.score._replace(error=f"{type(error).__name__}: {error}"[:300])
             self._stopping.wait(STEP_S)

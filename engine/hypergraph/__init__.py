@@ -3,6 +3,7 @@
 Computes on arrays and tables only; never opens a file, a socket or a database.
 """
 
+from engine.hypergraph.answers import Hyperedge, ScopeStats
 from engine.hypergraph.categories import MAX_CATEGORIES, OTHER, Categories
 from engine.hypergraph.clusters import clusters
 from engine.hypergraph.clusters_features import host_features
@@ -10,7 +11,7 @@ from engine.hypergraph.clusters_fold import BehaviourClusters, ClusterFold, Posi
 from engine.hypergraph.clusters_track import ClusterTracker
 from engine.hypergraph.density import density
 from engine.hypergraph.fingerprint_stability import FingerprintStability
-from engine.hypergraph.graph import Hyperedge, Hypergraph, ScopeStats
+from engine.hypergraph.graph import Hypergraph
 from engine.hypergraph.graph_fold import GraphFold
 from engine.hypergraph.graph_snapshot import GraphSnapshot
 from engine.hypergraph.layout import Layout

@@ -8,7 +8,6 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, Self, get_args
 
 import numpy as np
@@ -17,34 +16,11 @@ from numpy.typing import NDArray
 
 from engine.hypergraph import _measure_kernel, hif, measures
 from engine.hypergraph._rows import moment_s
+from engine.hypergraph.answers import Hyperedge, ScopeStats
 from engine.hypergraph.star import star_segments, star_segments_on_sphere
 from engine.hypergraph.store import DECAY_PER_S, Store
 
 EntropyOf = Literal["degree", "weight", "size", "kind"]
-
-
-@dataclass(frozen=True, slots=True)
-class Hyperedge:
-    """One hyperedge: id, nodes in the order they were added, weight at the clock, times in s since 1970."""
-
-    edge: str | int
-    nodes: list[str | int]
-    kind: str | None
-    weight: float
-    created_s: float
-    last_seen_s: float
-    label: str | None
-    metadata: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class ScopeStats:
-    """How many hyperedges are in a scope and what they weigh at the clock; weights are NaN when count is 0."""
-
-    count: int
-    min_weight: float
-    max_weight: float
-    mean_weight: float
 
 
 class Hypergraph(Store):

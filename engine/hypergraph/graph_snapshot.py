@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from engine.hypergraph._incidence_kernel import transpose
-from engine.hypergraph.graph import ScopeStats
+from engine.hypergraph.answers import ScopeStats
 
 NODE_SCHEMA = pa.schema(
     [

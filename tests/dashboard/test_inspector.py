@@ -166,5 +166,6 @@ def test_moments_are_written_in_utc():
 def test_the_score_of_all_emitters_is_shown_and_kinds_are_text():
     assert "No prediction has come due yet" in score_html(None)
     rows = [ScoreRow(15.0, who, 42, 81.0, 29.0, 0.905) for who in ("all", "turning", *HOSTILE)]
+    assert "ValueError: &lt;b&gt;" in score_html(ForecastScore(rows, [], "ValueError: <b>"))
     html = score_html(ForecastScore(rows, [FieldRow(15.0, 9, 1.26, 0.973)]))
     assert_only_text(html, "15 s", "81 m", "90 %", "42", "1.3 dB", "97 %", "turning")
