@@ -41,7 +41,7 @@ def open_view(make: Any, state: PageState) -> Any:
     Parameters
     ----------
     make : callable (station, state) -> PageView
-        With ``pull()``, ``close()`` and a settable ``wake``.
+        With ``begin()``, ``pull()``, ``close()`` and a settable ``wake``.
     state : PageState
         The page's state with its defaults; changed by the link.
     """
@@ -52,7 +52,7 @@ def open_view(make: Any, state: PageState) -> Any:
     bell = live.Wakeful(view.pull, view.close)
     view.wake = bell.wake
     live.join(bell)
-    view.pull()
+    view.begin()
     return view
 
 

@@ -186,7 +186,7 @@ def score_html(score: ForecastScore | None) -> str:
     """How the forecast has done on all emitters, by horizon, for turning ones and by kind; and its fields."""
     title = "<h4>Forecast score, all emitters, live</h4>"
     if score is not None and score.error:
-        title += f'<p><em>Not scored any further: {escape(score.error)}. It is tried again every few seconds.</em></p>'
+        title += f"<p><em>Not scored any further: {escape(score.error)}. It is tried again every few seconds.</em></p>"
     if score is None or not score.rows:
         return title + "<p>No prediction has come due yet.</p>"
     head = (

@@ -53,13 +53,13 @@ class PageView(pn.viewable.Viewer):
         self.strip.on_action = self._act
         self.wake: Callable[[], None] = lambda: None
         state.param.watch(
-            lambda *_: self.changed() if self._notebook is None else self._notebook.run(self.changed),
-            [n for n in state.param if n not in ("name", "mode", "moment_s", "speed")],
+            self._state_changed, [n for n in state.param if n not in ("name", "mode", "moment_s", "speed")]
         )
         self._notebook: NotebookOutput | None = None
         self._caption: pn.pane.Str | None = None
         self._ticker: Any = None
         self._step_due = False
+        self._loading = self._changed_meanwhile = False
 
     # -- what a page fills in --------------------------------------------------------------------
 
@@ -115,12 +115,24 @@ class PageView(pn.viewable.Viewer):
 
     def pull(self) -> None:
         """Draw what is there, ask for what is missing; cheap when nothing changed."""
+        if self._loading:
+            return
         self._follow_clock()
         self.draw()
         self._tell()
         if self._notebook is not None and self._heard():
             # Bokeh's own changes wait in the document until someone sends them; Panel's go by themselves.
             pn.io.push_notebook(self._notebook)
+
+    def begin(self) -> None:
+        """Draw what goes out with the page, then nothing until it has loaded; for a served page, once it is built.
+
+        A picture that is there at once is no help to a page under way: what is changed between handing the document
+        over and the browser's word that it is loaded, Panel drops (docs/decisions/into-a-session.md).
+        """
+        self.pull()
+        self._loading = True
+        pn.state.onload(self._loaded)
 
     def close(self) -> None:
         """Stop watching; in a notebook the last picture stays."""
@@ -135,6 +147,19 @@ class PageView(pn.viewable.Viewer):
         self.pull()
 
     # -- inside ---------------------------------------------------------------------------------
+
+    def _state_changed(self, *_: Any) -> None:
+        if self._loading:
+            self._changed_meanwhile = True
+        elif self._notebook is None:
+            self.changed()
+        else:
+            self._notebook.run(self.changed)
+
+    def _loaded(self) -> None:
+        self._loading = False
+        if self._changed_meanwhile:
+            self.changed()
 
     def _close_notebook(self) -> None:
         if self._ticker is None or self._notebook is None or self._caption is None:

@@ -7,6 +7,7 @@ import the dashboard or the engine.
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
 import signal
@@ -23,6 +24,7 @@ from urllib.parse import urlsplit
 
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Download, Locator, Page
+from playwright.sync_api import TimeoutError as Unanswered
 
 ROOT = Path(__file__).parents[2]
 
@@ -41,10 +43,16 @@ PROBE = (Path(__file__).parent / "probe.js").read_text()
 
 
 def wait_for(condition: Callable[[], Any], what: str, timeout_s: float = PATIENCE_S) -> Any:
-    """The first true value of a condition; AssertionError naming `what` if it never comes."""
+    """The first true value of a condition; AssertionError naming `what` if it never comes.
+
+    What is not there yet to be looked up (a LookupError) is not true yet.
+    """
     end = time.monotonic() + timeout_s
     while True:
-        value = condition()
+        try:
+            value = condition()
+        except LookupError as missing:
+            value, what = None, f"{what.split(', of which there is no')[0]}, of which there is no {missing}"
         if value:
             return value
         assert time.monotonic() < end, f"waited {timeout_s:g} s in vain for: {what}"
@@ -185,8 +193,12 @@ class Tab:
         return self.page.evaluate(script, argument)
 
     def until(self, script: str, argument: Any = None, timeout_s: float = PATIENCE_S) -> Any:
-        """The first true value of a JavaScript expression."""
-        handle = self.page.wait_for_function(script, arg=argument, timeout=1e3 * timeout_s)
+        """The first true value of a JavaScript expression; what the page shows instead if it never comes."""
+        try:
+            handle = self.page.wait_for_function(script, arg=argument, timeout=1e3 * timeout_s)
+        except Unanswered:
+            page, troubles = self.page.evaluate("() => probe.summary()"), self.troubles
+            raise AssertionError(f"waited {timeout_s:g} s in vain for: {script}\n{page=}\n{troubles=}") from None
         return handle.json_value()
 
     def settled(self, script: str) -> Any:
@@ -232,6 +244,41 @@ class Tab:
         self.drawn()
         self.until("() => probe.atMoment()")
         return self
+
+    def slow_to_load(self) -> list[Callable[[], None]]:
+        """Keep from the server that a page opened from now on has loaded.
+
+        Returns
+        -------
+        list of callable () -> None
+            Empty until the page says it; then what passes it on.
+        """
+        parts: list[str | bytes] = []
+        held: list[Callable[[], None]] = []
+
+        def route(page_side: Any) -> None:
+            server_side = page_side.connect_to_server()
+
+            def forward(part: str | bytes) -> None:
+                # A message of Bokeh's is a header, metadata, content, and two parts for each buffer.
+                parts.append(part)
+                if len(parts) < 3 + 2 * int(json.loads(parts[0]).get("num_buffers", 0)):
+                    return
+                whole, parts[:] = parts[:], []
+
+                def send() -> None:
+                    for each in whole:
+                        server_side.send(each)
+
+                if '"document_ready"' in str(whole[2]):
+                    held.append(send)
+                else:
+                    send()
+
+            page_side.on_message(forward)
+
+        self.page.route_web_socket(re.compile("/ws"), route)
+        return held
 
     def go_live(self) -> Tab:
         """Back to live, with nothing selected and no field in focus."""

@@ -46,7 +46,15 @@ window.probe = (() => {
   const words = () => find(document, ".state .word")?.textContent ?? ""
   const box = (el) => { const r = el.getBoundingClientRect(); return { x: r.x, y: r.y, width: r.width, height: r.height } }
   const deep = (node, selector) => [...node.querySelectorAll(selector), ...[...node.querySelectorAll("*")].flatMap((el) => el.shadowRoot ? deep(el.shadowRoot, selector) : [])]
+  // What a test that waited in vain has to know; every part by itself, for any of them may be what is missing.
+  const summary = () => Object.fromEntries(Object.entries({
+    address: () => location.href, strip: () => ({ mode: strip().mode, moment_s: strip().moment_s, picture: JSON.stringify(strip().picture instanceof Map ? [...strip().picture] : strip().picture) }),
+    picture: () => ({ ...document.getElementById("picture").dataset, classes: document.getElementById("picture").className }),
+    range, field: () => layer("field"), emitters: () => emitters().length, words,
+    text: () => deep(document, "*").filter((el) => !el.children.length && !["STYLE", "SCRIPT"].includes(el.tagName)).map((el) => el.textContent.trim()).filter(Boolean).join(" | ").slice(0, 1500),
+  }).map(([name, part]) => { try { return [name, part()] } catch (error) { return [name, String(error)] } }))
   return {
+    summary,
     // All elements that match, whichever shadow root they are in.
     deep: (selector) => deep(document, selector),
     models, fig, view, strip, range, layer, emitters, drawn, ready, atMoment, words, captionSecond, busy,

@@ -73,6 +73,20 @@ def test_the_past_is_what_it_was_when_it_was_live(laptop, tabs, sample):
     assert np.quantile(distances_m(live, then), 0.8) < 200 < np.median(moved)
 
 
+def test_a_picture_that_is_there_before_the_page_has_loaded_is_shown(tabs, sample):
+    when = datetime.fromtimestamp(sample_time(sample) - 45.25, UTC).isoformat().replace("+00:00", "Z")
+    tab = tabs(sample, None)
+    held = tab.slow_to_load()
+    tab.open(f"/field?t={when}")
+    wait_for(lambda: tab.ask("1") and held, "the page to say that it has loaded")
+    tab.page.wait_for_timeout(1_500)
+    # The page reports its view anew, while the picture of it is there.
+    tab.page.set_viewport_size({"width": 1280, "height": 796})
+    tab.page.wait_for_timeout(1_500)
+    held.pop()()
+    tab.still()
+
+
 def test_a_replay_runs_through_the_past_at_its_speed(tabs, sample):
     start = sample_time(sample) - 600
     when = datetime.fromtimestamp(start, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -32,8 +32,9 @@ LOW, HIGH = -75.0, -40.0
 def volume(tabs, sample):
     def open_volume(query: str = "") -> Tab:
         tab = tabs(sample, f"/volume{query}")
+        # One picture is enough: at a past moment, whose data may be there before WebGL is, no other follows.
         tab.until(
-            "() => probe.deep('.volume')[0]?.dataset.version && Number(probe.deep('.volume')[0].dataset.pictures) > 1"
+            "() => probe.deep('.volume')[0]?.dataset.version && Number(probe.deep('.volume')[0].dataset.pictures) > 0"
         )
         tab.until("() => document.getElementById('picture').dataset.state === 'ok'")
         return tab
