@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import xarray as xr
 
-from engine.events.schema import FIX
+from engine.events.schema import DRILL_ENDED, FIX, ended_drills
 from engine.hypergraph.clusters import clusters
 from engine.hypergraph.clusters_features import host_features
 from engine.hypergraph.clusters_labels import MAX_HDBSCAN, MIN_SIZE, Method
@@ -41,6 +41,8 @@ MAX_PENDING = 1_000
 
 class ClusterFold(ABC):
     """Clusters the entities of recent events once per step of event time.
+
+    What a drill played is gone with the drill's end: the clusters are then found anew at once.
 
     Parameters
     ----------
@@ -100,12 +102,16 @@ class ClusterFold(ABC):
         time_s = events["time"].cast(pa.int64()).to_numpy() * 1e-6
         clock = np.maximum.accumulate(np.maximum(time_s, self._clock_s))
         steps = np.floor(clock / self.step_s).astype(np.int64)
-        edges = [0, *(np.flatnonzero(np.diff(steps)) + 1).tolist(), len(steps)]
+        ends = np.flatnonzero(pc.equal(events["kind"], DRILL_ENDED).to_numpy(zero_copy_only=False)) + 1
+        edges = sorted({0, *(np.flatnonzero(np.diff(steps)) + 1).tolist(), *ends.tolist(), len(steps)})
         for first, last in pairwise(edges):
             self.advance(float(steps[first]) * self.step_s)
-            mine = self._needed(events.slice(first, last - first))
+            part = events.slice(first, last - first)
+            mine = self._needed(part)
             if mine.num_rows:
                 self._kept.append(mine)
+            for prefix in ended_drills(part):
+                self._forget(prefix, float(clock[last - 1]))
         self._clock_s = float(clock[-1])
 
     def advance(self, now_s: float) -> None:
@@ -125,7 +131,7 @@ class ClusterFold(ABC):
 
     @abstractmethod
     def _needed(self, events: pa.Table) -> pa.Table:
-        """The events that count, with the columns that a run needs, `time` among them."""
+        """The events that count, with the columns that a run needs, `time` and `entity` among them."""
 
     @abstractmethod
     def _columns(self, window: pa.Table) -> tuple[list[str], dict[str, Any]]:
@@ -148,6 +154,13 @@ class ClusterFold(ABC):
             self._pending.append(tracked.events)
             while sum(told.num_rows for told in self._pending) > MAX_PENDING and len(self._pending) > 1:
                 self._pending.popleft()
+
+    def _forget(self, prefix: str, now_s: float) -> None:
+        kept = [table.filter(pc.invert(pc.starts_with(table["entity"], prefix))) for table in self._kept]
+        dropped = sum(table.num_rows for table in self._kept) - sum(table.num_rows for table in kept)
+        self._kept = deque(table for table in kept if table.num_rows)
+        if dropped and self.found is not None:
+            self._run(now_s)
 
     def _window(self, at_s: float) -> pa.Table:
         if not self._kept:
@@ -207,7 +220,7 @@ class BehaviourClusters(ClusterFold):
 
     def _needed(self, events: pa.Table) -> pa.Table:
         network = pc.and_(pc.starts_with(events["kind"], "net."), pc.not_equal(events["kind"], "net.stats"))
-        return events.select(["time", "kind", "payload"]).filter(network)
+        return events.select(["time", "kind", "entity", "payload"]).filter(network)
 
     def _columns(self, window: pa.Table) -> tuple[list[str], dict[str, Any]]:
         features = host_features(window)

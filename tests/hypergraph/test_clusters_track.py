@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.events.schema import FIX, event_table
+from engine.events.schema import DRILL_ENDED, FIX, event_table
 from engine.hypergraph import BehaviourClusters, ClusterTracker, PositionClusters
 from engine.hypergraph.clusters_track import BORN, DIED, MERGED, SPLIT
 from engine.ingest import read_eve, read_tracks
@@ -170,6 +170,27 @@ def test_a_fold_forgets_what_is_old_and_gives_names_that_monitors_group_by():
     fold.advance(600.0)
     assert fold.clusters_of(["a"]) == [None] and fold.version == 2
     assert [table["kind"][0].as_py() for table in fold.take()] == [BORN, DIED]
+
+
+@pytest.mark.parametrize("cut", [1, 3, 100])
+def test_what_a_drill_played_is_in_no_cluster_once_it_has_ended(cut):
+    fold = PositionClusters(step_s=60.0, window_s=600.0, method="dbscan", eps=5.0, min_size=2)
+    names = ["drill:swarm:1/a", "drill:swarm:1/b", "drill:swarm:10/c", "drill:swarm:10/d", "real", "true"]
+    lat = [10.0, 10.0, 20.0, 20.0, 30.0, 30.0]
+    events = pa.concat_tables([
+        event_table(list(range(6)), FIX, names, "test", lat=lat, lon=[0.0] * 6),
+        event_table([70_000_000], FIX, ["real"], "test", lat=[30.0], lon=[0.0]),
+        event_table([80_000_000], DRILL_ENDED, ["drill:swarm:1"], "test"),
+        # Of another drill that merely begins alike nothing is taken away.
+        event_table([90_000_000], FIX, ["true"], "test", lat=[30.0], lon=[0.0]),
+    ])  # fmt: skip
+    seen = []
+    for first in range(0, events.num_rows, cut):
+        fold.apply(events.slice(first, cut))
+        seen.append(sorted(fold.mapping()))
+    assert seen[-1] == sorted(names[2:])
+    assert sorted(names) in seen or cut > 1, "while it ran they were in one"
+    assert fold.found["node_count"].values.tolist() == [2, 2]
 
 
 def test_hosts_of_a_real_log_are_grouped_by_what_they_do(real_data):
