@@ -5,6 +5,8 @@ A pure function of a dataset as `engine.frames.FieldFrame.to_dataset` or `engine
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import holoviews as hv
 import numpy as np
 import xarray as xr
@@ -15,8 +17,9 @@ from engine.geo import web_mercator
 
 
 def field_plot(
-    dataset: xr.Dataset, limits_dbm: tuple[float, float] = (-90.0, -50.0), theme: str = "light"
-) -> hv.Overlay:
+    dataset: xr.Dataset, limits_dbm: tuple[float, float] = (-90.0, -50.0), theme: str = "light",
+    over: Sequence[hv.Element] = (),
+) -> hv.Overlay:  # fmt: skip
     """Field now, predicted field, coast and emitters of a dataset, in Web Mercator.
 
     Parameters
@@ -26,6 +29,8 @@ def field_plot(
     limits_dbm : (float, float)
         Colour limits.
     theme : {"light", "dark"}
+    over : sequence of holoviews.Element
+        Further layers, drawn over the fields and under coast and emitters.
 
     Returns
     -------
@@ -54,7 +59,7 @@ def field_plot(
         vdim = hv.Dimension(variable, label="predicted" if variable.startswith("forecast") else "field now", unit=unit)
         image = hv.Image((xs, ys, values.astype(np.float32)), ["x", "y"], vdim)
         layers.append(image.opts(cmap=palette, clim=limits_dbm, colorbar=True, clipping_colors={"min": "#00000000"}))
-    layers.append(_coast(xs, ys, theme))
+    layers += [*over, _coast(xs, ys, theme)]
     if "emitter_lat" in dataset:
         ex, ey = web_mercator(dataset["emitter_lat"].to_numpy(), dataset["emitter_lon"].to_numpy())
         points = hv.Points((ex, ey, dataset["emitter"].to_numpy().astype(str)), ["x", "y"], "emitter")

@@ -14,6 +14,7 @@ import holoviews as hv
 from bokeh.embed import components
 from bokeh.resources import Resources
 
+from dashboard.components.dominance_plot import dominance_image, dominance_lines
 from dashboard.components.field_plot import field_plot
 from engine.frames.field_frame import FieldFrame
 
@@ -30,7 +31,9 @@ def netcdf_bytes(frame: FieldFrame) -> bytes:
 
 def html_bytes(frame: FieldFrame, theme: str) -> bytes:
     """The frame as one HTML file that needs no server and no network."""
-    plot = field_plot(frame.to_dataset(), (frame.spec.low_dbm, frame.spec.high_dbm), theme)
+    dataset = frame.to_dataset()
+    over = [dominance_image(dataset, frame.spec)] if frame.dominance is not None else []
+    plot = field_plot(dataset, (frame.spec.low_dbm, frame.spec.high_dbm), theme, over)
     # Put together by hand: a Panel pane asks a CDN for its style sheets, and `file_html` brings the scripts
     # of every library that was imported, by paths that only a server has. Nothing but BokehJS is needed.
     script, place = components(hv.render(plot, backend="bokeh"))
@@ -43,7 +46,7 @@ def html_bytes(frame: FieldFrame, theme: str) -> bytes:
 
 
 def python_lines(frame: FieldFrame) -> str:
-    """Lines that compute the same field again, with nothing but the engine."""
+    """Lines that compute the same field, and its dominance where one is shown, with nothing but the engine."""
     emitters = frame.tracks.emitters()
     rows = [
         (str(i), round(float(lat), 9), round(float(lon), 9), round(float(alt), 4), float(eirp), float(freq))
@@ -69,4 +72,4 @@ def python_lines(frame: FieldFrame) -> str:
         f"alt_m={frame.spec.height_m!r})\n"
         f"field = power_field(emitters, grid, model={frame.spec.model!r}, horizon={frame.spec.horizon!r})\n"
         "print(field)\n"
-    )
+    ) + dominance_lines(frame)
