@@ -12,6 +12,7 @@ import xarray as xr
 from bokeh.models import FixedTicker
 
 from dashboard.components.field_dominance import palette
+from dashboard.components.field_plot import load_bokeh
 from engine.frames.field_dominance import SPAN_DB, groups_of
 from engine.frames.field_frame import FieldFrame
 from engine.frames.spec import FieldSpec
@@ -41,6 +42,7 @@ def dominance_image(dataset: xr.Dataset, spec: FieldSpec) -> hv.Image:
     ValueError
         The dataset holds no groups.
     """
+    load_bokeh()
     name = next((n for n in ("group_power_dbm", "group_intensity") if n in dataset), None)
     if name is None:
         raise ValueError("the dataset has no group_power_dbm and no group_intensity; a frame with dominance has one")

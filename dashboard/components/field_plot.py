@@ -36,9 +36,7 @@ def field_plot(
     -------
     holoviews.Overlay
     """
-    # Once only: in a notebook each further call would load Bokeh again, from the network.
-    if "bokeh" not in hv.Store.loaded_backends():
-        hv.extension("bokeh", logo=False)
+    load_bokeh()
     name = "intensity" if {"intensity", "forecast_intensity"} & set(dataset.data_vars) else "power_dbm"
     x, y = (
         web_mercator(np.zeros(dataset.sizes["lon"]), dataset["lon"].to_numpy())[0],
@@ -79,6 +77,12 @@ def field_plot(
             hooks=[_mercator_axes],
         )
     )
+
+
+def load_bokeh() -> None:
+    """Let HoloViews draw with Bokeh; once only, for in a notebook each further call would load it from the network."""
+    if "bokeh" not in hv.Store.loaded_backends():
+        hv.extension("bokeh", logo=False)
 
 
 def _mercator_axes(plot: object, element: object) -> None:

@@ -1,14 +1,11 @@
 """Dominance taken along: the picture in the file and the lines say what the page says."""
 
-import holoviews as hv
 import numpy as np
 import pytest
 
 from dashboard.components.dominance_plot import dominance_image, dominance_lines
 from dashboard.components.take_along import html_bytes, python_lines
 from engine.frames.field_dominance import SPAN_DB
-
-hv.extension("bokeh", logo=False)
 
 WAYS = [
     {"contest": "ab", "group_a": "e0000 e0003 e0005", "contested_db": 2.0},
