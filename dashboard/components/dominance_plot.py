@@ -76,7 +76,7 @@ def dominance_image(dataset: xr.Dataset, spec: FieldSpec) -> hv.Image:
     bounds = [np.linspace(v[0], v[-1], len(v)) for v in (x, y)]
     vdim = hv.Dimension("dominance", label=_TITLES[spec.contest], unit=unit)
     image = hv.Image((*bounds, values.astype(np.float32)), ["x", "y"], vdim)
-    return image.opts(cmap=colours, clim=limits, colorbar=True, colorbar_opts=bar, alpha=0.82, tools=["hover"])
+    return image.opts(cmap=colours, clim=limits, colorbar=True, colorbar_opts=bar, tools=["hover"])
 
 
 def dominance_lines(frame: FieldFrame) -> str:

@@ -56,7 +56,9 @@ def field_plot(
         unit = "dBm" if name == "power_dbm" else "dB re 1 m⁻²"
         vdim = hv.Dimension(variable, label="predicted" if variable.startswith("forecast") else "field now", unit=unit)
         image = hv.Image((xs, ys, values.astype(np.float32)), ["x", "y"], vdim)
-        layers.append(image.opts(cmap=palette, clim=limits_dbm, colorbar=True, clipping_colors={"min": "#00000000"}))
+        # An overlay has room for one colour bar: that of what is on top.
+        below = {"cmap": palette, "clim": limits_dbm, "colorbar": not over}
+        layers.append(image.opts(**below, clipping_colors={"min": "#00000000"}))
     layers += [*over, _coast(xs, ys, theme)]
     if "emitter_lat" in dataset:
         ex, ey = web_mercator(dataset["emitter_lat"].to_numpy(), dataset["emitter_lon"].to_numpy())
