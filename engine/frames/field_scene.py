@@ -6,49 +6,24 @@ one tick run the tracking filter once. It knows nothing of grids or pictures.
 
 from __future__ import annotations
 
-import itertools
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
-import numba
 import numpy as np
 
 from engine.geo import geodetic_to_ecef
-from engine.rf.forecast import Prediction, predict_batch
-from engine.rf.tracks import ALT, CLIMB, LAT, LON, MEASURED, SPEED, TIME, TRACK, Tracks
+from engine.rf.forecast import Prediction
+from engine.rf.tracks import Tracks
 from engine.units import dbm_to_mw
 
 PAST_KEPT = 3
 """Past moments that are kept at hand for those who pan over them; the least recently used goes first."""
 
-SHARE = 1_000
-"""Emitters for which another thread is worth its while."""
-
-_threads = ThreadPoolExecutor(max_workers=numba.get_num_threads(), thread_name_prefix="forecast")
-
 
 def carried(tracks: Tracks, horizon_s: np.ndarray) -> Prediction:
     """Every emitter carried `horizon_s`, (n,) or (n, H) seconds, past its own last fix by the tracking filter."""
-    n = len(tracks)
-    parts = min(numba.get_num_threads(), n // SHARE)
-    if parts < 2:
-        return _carried(tracks.ring, tracks.count, horizon_s)
-    cuts = np.linspace(0, n, parts + 1).astype(int)
-    rows = [slice(a, b) for a, b in itertools.pairwise(cuts)]
-    try:
-        done = list(_threads.map(lambda part: _carried(tracks.ring[part], tracks.count[part], horizon_s[part]), rows))
-    except RuntimeError:  # the process is ending, its threads are gone
-        return _carried(tracks.ring, tracks.count, horizon_s)
-    return Prediction._make(np.concatenate(column) for column in zip(*done, strict=True))
-
-
-def _carried(r: np.ndarray, count: np.ndarray, horizon_s: np.ndarray) -> Prediction:
-    return predict_batch(
-        r[:, :, LAT], r[:, :, LON], r[:, :, ALT], r[:, :, TIME], r[:, :, SPEED], r[:, :, TRACK], r[:, :, CLIMB],
-        count, horizon_s, position_time_s=r[:, :, MEASURED],
-    )  # fmt: skip
+    return tracks.ahead(horizon_s)
 
 
 def _one_horizon(both: Prediction, k: int) -> Prediction:

@@ -11,11 +11,11 @@ import math
 import numpy as np
 from numba import njit, prange
 
-from engine.rf._imm_memory import ALT0, AT, FRESH, LAT0, LON0, MEMORY, NIS, NOW, STRAIN, USED
+from engine.rf._imm_memory import ALT0, AT, FRESH, LAT0, LON0, MEMORY, NIS, NOW, PENDING, STRAIN, USED
 from engine.rf._imm_models import Constants
 from engine.rf._imm_motion import propagate
 from engine.rf._imm_step import mean_of
-from engine.rf._imm_track import forget, take_fix
+from engine.rf._imm_track import forget, note_fix, take_fix
 from engine.rf._imm_vertical import vertical_ahead
 from engine.rf._imm_window import filter_window
 from engine.rf._tangent_plane import frame_rotation, to_geodetic
@@ -39,21 +39,58 @@ _FLAGS = {"contract", "nsz"}
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=_FLAGS)
 def _advance(x, cov, mu, mem, ring, held, fix, c, work, pool_x, pool, f64, use, before):
-    """One fix into one track: recursion, and the whole window where that is young or surprised; fixes held."""
+    """One fix into one track: recursion, and the whole window where that is young or surprised; fixes held.
+
+    A track younger than the window is nothing but its window, which is filtered when somebody asks (`_settle`).
+    """
+    width = ring.shape[1]
+    if held + 1 < min(width, c.trust.young):
+        if not note_fix(mem, fix, c):
+            return held
+        _push(ring, fix)
+        return held + 1
+    _settle(x, cov, mu, mem, ring, held, c, f64, use, before, work, pool_x, pool)
     news = take_fix(
         x, cov, mu, mem, fix[1], fix[2], fix[3], fix[0], fix[4], fix[5], fix[6], fix[7], c, work, pool_x, pool
     )
     if not news:
         return held
-    width = ring.shape[1]
-    for p in range(PLANES):
-        for i in range(width - 1):
-            ring[p, i] = ring[p, i + 1]
-        ring[p, width - 1] = fix[p]
+    _push(ring, fix)
     held = min(held + 1, width)
     if mem[STRAIN] > c.trust.strain or mem[USED] < c.trust.young:
         filter_window(x, cov, mu, mem, ring, width - held, c, f64, use, before, work, pool_x, pool)
     return held
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FLAGS)
+def _push(ring, fix):
+    last = ring.shape[1] - 1
+    for p in range(PLANES):
+        for i in range(last):
+            ring[p, i] = ring[p, i + 1]
+        ring[p, last] = fix[p]
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FLAGS)
+def _settle(x, cov, mu, mem, ring, held, c, f64, use, before, work, pool_x, pool):
+    """Filter the window of a track whose states wait for it."""
+    if mem[PENDING] != 0.0:
+        filter_window(x, cov, mu, mem, ring, ring.shape[1] - held, c, f64, use, before, work, pool_x, pool)
+        mem[PENDING] = 0.0
+
+
+@njit(cache=True, nogil=True, parallel=True, error_model="numpy", fastmath=_FLAGS)
+def settle_tracks(x, cov, mu, mem, ring, held, slot, models, sensor, trust, calib):
+    """Filter what waits in the tracks of `slot`, so that they can be asked; no slot may occur twice."""
+    n = slot.size
+    for chunk in prange((n + CHUNK - 1) // CHUNK):
+        c = Constants(models, sensor, trust, calib)  # a nested tuple cannot enter a parallel loop
+        width = ring.shape[2]
+        work, pool_x, pool = np.empty((mu.shape[1], 32)), np.empty(6), np.empty((6, 6))
+        f64, use, before = np.empty((12, width)), np.zeros(width, np.int64), np.zeros(width, np.int64)
+        for i in range(chunk * CHUNK, min((chunk + 1) * CHUNK, n)):
+            s = slot[i]
+            _settle(x[s], cov[s], mu[s], mem[s], ring[s], held[s], c, f64, use, before, work, pool_x, pool)
 
 
 @njit(cache=True, nogil=True, parallel=True, error_model="numpy", fastmath=_FLAGS)
@@ -106,6 +143,7 @@ def predict_windows(fixes, count, horizon_s, models, sensor, trust, calib, out, 
                 for p in range(PLANES):
                     fix[p] = fixes[i, p, j]
                 held = _advance(x, cov, mu, mem, ring, held, fix, c, work, pool_x, pool, f64, use, before)
+            _settle(x, cov, mu, mem, ring, held, c, f64, use, before, work, pool_x, pool)
             for h in range(horizon_s.shape[1]):
                 _predict(x, cov, mu, mem, mem[NOW] + horizon_s[i, h], c, x1, cov1, pool, out[i, h])
             _inform(mem, mem[NOW], info[i])

@@ -18,4 +18,6 @@ MEMORY = 32
     STRAIN, NIS,
     # altitude filter: altitude, rate, covariance, moment
     Z, VZ, PZZ, PZV, PVV, Z_AT,
-) = range(31)  # fmt: skip
+    # whether the states of the models wait for the window to be filtered
+    PENDING,
+) = range(32)  # fmt: skip

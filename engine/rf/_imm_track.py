@@ -34,6 +34,7 @@ from engine.rf._imm_memory import (
     LON0,
     NIS,
     NOW,
+    PENDING,
     SCATTER,
     STRAIN,
     TOLD,
@@ -64,7 +65,7 @@ NIS_GAIN = 0.15
 def forget(mem):
     """Start with nothing known."""
     mem[:] = math.nan
-    mem[USED] = mem[LEGS] = mem[STRAIN] = 0.0
+    mem[USED] = mem[LEGS] = mem[STRAIN] = mem[PENDING] = 0.0
     mem[NIS] = 1.0
 
 
@@ -140,6 +141,24 @@ def _rebase(x, cov, mu, mem):
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "nsz"})
 def _turn(c, s, east, north):
     return c * east + s * north, -s * east + c * north
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "nsz"})
+def note_fix(mem, fix, c):
+    """Take a fix without its filter, which will see it in the window; whether it was news."""
+    time_s = fix[0]
+    if not math.isfinite(time_s) or time_s < mem[NOW]:
+        return False
+    mem[NOW] = time_s
+    fresh, age_s, known = _news(mem, fix[1], fix[2], time_s, fix[4], fix[5], fix[7])
+    if not (fresh or (known and mem[USED] > 0.0)):
+        return False
+    vertical_fix(mem, fix[3], fix[6], time_s, c.sensor)
+    if fresh:
+        mem[USED] += 1.0
+        mem[FRESH] = time_s - age_s
+    mem[PENDING] = 1.0
+    return True
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "nsz"})

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from engine.geo import local_offset_m, offset_position
 from engine.rf.field_score import comparison_grid, field_score
-from engine.rf.forecast import Prediction, predict_batch
+from engine.rf.forecast import Prediction
 from engine.rf.forecast_score import MAX_GAP_S, normalised_error_squared
 from engine.rf.track_record import CHI2_90_2D, SCORED_HORIZONS_S
-from engine.rf.tracks import ALT, CLIMB, LAT, LON, MEASURED, SPEED, TIME, TRACK, Tracks
+from engine.rf.tracks import ALT, LAT, LON, MEASURED, TIME, TRACK, Tracks
 
 Array = NDArray[np.float64]
 
@@ -121,12 +121,7 @@ class LiveScore:
 
     def _say(self, tracks: Tracks) -> None:
         rows = np.unique(np.linspace(0, len(tracks) - 1, min(len(tracks), MAX_EMITTERS)).astype(np.int64))
-        r = tracks.ring[rows]
-        ahead = tracks.age_s[rows][:, None] + np.asarray(self.horizons_s)
-        p = predict_batch(
-            r[:, :, LAT], r[:, :, LON], r[:, :, ALT], r[:, :, TIME], r[:, :, SPEED], r[:, :, TRACK], r[:, :, CLIMB],
-            tracks.count[rows], ahead, position_time_s=r[:, :, MEASURED],
-        )  # fmt: skip
+        p = tracks.ahead(tracks.age_s[rows][:, None] + np.asarray(self.horizons_s), rows)
         table = tracks.table.iloc[rows].reset_index(drop=True)
         for h, horizon_s in enumerate(self.horizons_s):
             where = _part(p, (slice(None), h))

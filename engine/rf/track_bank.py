@@ -6,13 +6,50 @@ arrays and slots; which emitter has which slot is the caller's affair. Not for s
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from engine.rf._imm_batch import OUT, PLANES, predict_tracks, update_tracks
-from engine.rf._imm_memory import MEMORY, STRAIN, USED
+from engine.rf._imm_batch import OUT, PLANES, predict_tracks, settle_tracks, update_tracks
+from engine.rf._imm_memory import MEMORY, NOW, PENDING, STRAIN, USED
 from engine.rf._imm_models import TUNED, Constants
 from engine.rf.forecast import WINDOW_FIXES, Prediction, as_prediction
+
+Array = NDArray[np.float64]
+
+
+class TrackStates(NamedTuple):
+    """Some tracks as they were at one moment: all that a forecast needs, and no later fix changes it.
+
+    Parameters
+    ----------
+    x, cov, mu : ndarray of float64, (n, 4, 6), (n, 4, 6, 6) and (n, 4)
+        State, covariance and probability of each model.
+    memory : ndarray of float64, (n, 32)
+        See `engine.rf._imm_memory`.
+    tuning : Constants
+    """
+
+    x: Array
+    cov: Array
+    mu: Array
+    memory: Array
+    tuning: Constants
+
+    @property
+    def newest_s(self) -> Array:
+        """Time of the newest report of each, repeats included, epoch s, (n,)."""
+        return self.memory[:, NOW]
+
+    def take(self, rows: slice | NDArray[np.int64]) -> TrackStates:
+        """Some of them, in the order given."""
+        x, cov, mu, memory = (part[rows] for part in self[:4])
+        return TrackStates(x, cov, mu, memory, self.tuning)
+
+    def predict(self, horizon_s: ArrayLike) -> Prediction:
+        """Where they will be `horizon_s` seconds, shape (n, H), after the newest report of each: arrays (n, H)."""
+        return _predicted(self[:4], np.arange(len(self.mu)), horizon_s, float("nan"), self.tuning)
 
 
 class TrackBank:
@@ -59,7 +96,7 @@ class TrackBank:
         """Empty some slots, so that other emitters can have them."""
         rows = self._checked(slot)
         self._memory[rows] = np.nan
-        self._memory[rows, STRAIN] = self._memory[rows, USED] = 0.0
+        self._memory[rows, STRAIN] = self._memory[rows, USED] = self._memory[rows, PENDING] = 0.0
         self._held[rows] = 0
 
     def update(self, slot: ArrayLike, fixes: ArrayLike) -> None:
@@ -82,11 +119,8 @@ class TrackBank:
         values = np.ascontiguousarray(fixes, dtype=np.float64)
         if values.shape != (rows.size, PLANES):
             raise ValueError(f"fixes have the shape {values.shape}; they should be ({rows.size}, {PLANES})")
-        state = self._x, self._cov, self._mu, self._memory, self._ring, self._held
-        turn = _occurrence(rows)
-        for i in range(int(turn.max(initial=-1)) + 1):
-            mine = turn == i
-            update_tracks(*state, rows[mine], values[mine], *self.tuning)
+        for mine in rounds(rows):
+            update_tracks(*self._parts, rows[mine], values[mine], *self.tuning)
 
     def predict(
         self, horizons_s: ArrayLike, *, slot: ArrayLike | None = None, moment_s: float = float("nan")
@@ -116,14 +150,37 @@ class TrackBank:
         if horizons.ndim != 1 or not np.all(np.isfinite(horizons) & (horizons >= 0)):
             raise ValueError(f"horizons_s is {horizons_s!r}; it should be a list of finite seconds, not negative")
         rows = np.arange(len(self)) if slot is None else self._checked(slot)
-        steps = np.ascontiguousarray(np.broadcast_to(horizons, (rows.size, horizons.size)))
-        out, info = np.empty((*steps.shape, OUT)), np.empty((rows.size, 2), np.int64)
-        predict_tracks(self._x, self._cov, self._mu, self._memory, rows, steps, moment_s, *self.tuning, out, info)
-        return as_prediction(out, info)
+        self._settle(rows)
+        steps = np.broadcast_to(horizons, (rows.size, horizons.size))
+        return _predicted(self._parts[:4], rows, steps, moment_s, self.tuning)
 
-    def model_probabilities(self, slot: ArrayLike) -> NDArray[np.float64]:
+    def states(self, slot: ArrayLike) -> TrackStates:
+        """A copy of some tracks, that can be asked while the bank goes on."""
+        rows = self._checked(slot)
+        self._settle(rows)
+        x, cov, mu, memory = (part[rows] for part in self._parts[:4])
+        return TrackStates(x, cov, mu, memory, self.tuning)
+
+    def model_probabilities(self, slot: ArrayLike) -> Array:
         """How likely each model is, shape (n, 4): steady, accelerating, turning, slowing to a stand."""
-        return self._mu[self._checked(slot)]
+        rows = self._checked(slot)
+        self._settle(rows)
+        return self._mu[rows]
+
+    def grow(self, slots: int) -> None:
+        """Make room for so many emitters; those there are keep their slots."""
+        more = TrackBank(max(slots - len(self), 1), self.tuning)
+        together = [np.concatenate(pair) for pair in zip(self._parts, more._parts, strict=True)]
+        self._x, self._cov, self._mu, self._memory, self._ring, self._held = together
+
+    @property
+    def _parts(self) -> tuple[Array, Array, Array, Array, Array, NDArray[np.int64]]:
+        return self._x, self._cov, self._mu, self._memory, self._ring, self._held
+
+    def _settle(self, rows: NDArray[np.int64]) -> None:
+        waiting = np.unique(rows[self._memory[rows, PENDING] != 0.0])
+        if waiting.size:
+            settle_tracks(*self._parts, waiting, *self.tuning)
 
     def _checked(self, slot: ArrayLike) -> NDArray[np.int64]:
         rows = np.ascontiguousarray(slot, dtype=np.int64)
@@ -132,11 +189,28 @@ class TrackBank:
         return rows
 
 
-def _occurrence(rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """How often each number has occurred before, so that no two fixes of one slot run at once."""
+def _predicted(
+    parts: tuple[Array, Array, Array, Array], rows: NDArray[np.int64], horizon_s: ArrayLike, moment_s: float,
+    tuning: Constants,
+) -> Prediction:  # fmt: skip
+    steps = np.ascontiguousarray(horizon_s, dtype=np.float64)
+    out, info = np.empty((*steps.shape, OUT)), np.empty((rows.size, 2), np.int64)
+    predict_tracks(*parts, rows, steps, moment_s, *tuning, out, info)
+    return as_prediction(out, info)
+
+
+def rounds(rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Places of the first, the second, ... occurrence of each number, so that no two of one are taken at once.
+
+    Examples
+    --------
+    >>> [part.tolist() for part in rounds(np.array([7, 3, 7, 7]))]
+    [[0, 1], [2], [3]]
+    """
     order = np.argsort(rows, kind="stable")
     ordered = rows[order]
     begins = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]])) if rows.size else order
-    out = np.empty(rows.size, dtype=np.int64)
-    out[order] = np.arange(rows.size) - np.repeat(begins, np.diff(np.append(begins, rows.size)))
-    return out
+    turn = np.empty(rows.size, dtype=np.int64)
+    turn[order] = np.arange(rows.size) - np.repeat(begins, np.diff(np.append(begins, rows.size)))
+    by_turn = np.argsort(turn, kind="stable")
+    return np.split(by_turn, np.cumsum(np.bincount(turn))[:-1]) if rows.size else []

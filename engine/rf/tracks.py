@@ -21,6 +21,9 @@ import pyarrow.compute as pc
 from engine.events.payload import payload_columns
 from engine.events.schema import FIX, ended_drills
 from engine.rf.emitters import kind_defaults
+from engine.rf.forecast import Prediction
+from engine.rf.rolling_bank import KNOWN_S, RollingBank
+from engine.rf.track_bank import TrackStates
 
 DEFAULT_HISTORY = 5
 """Fixes kept of each emitter (A1)."""
@@ -28,7 +31,7 @@ DEFAULT_HISTORY = 5
 DEFAULT_SILENCE_S = 60.0
 """An emitter that has been silent for longer than this is no longer shown, s."""
 
-HISTORY_S = 120.0
+HISTORY_S = KNOWN_S
 """A snapshot holds no fix older than this, s: what a replay of the last minutes cannot know, nobody is shown."""
 
 MAX_EMITTERS = 20_000
@@ -100,6 +103,8 @@ class Tracks:
     table : DataFrame of n rows
         id, callsign, emitter_kind, cluster, source, eirp_dbm, freq_hz, confidence, anomaly_score,
         assumed_radio (true where power or frequency is a default of the kind), synthetic, recorded_at.
+    states : TrackStates
+        What the tracking filter knows of each emitter.
     """
 
     moment_s: float
@@ -107,6 +112,7 @@ class Tracks:
     ring: np.ndarray
     count: np.ndarray
     table: pd.DataFrame
+    states: TrackStates
 
     def __len__(self) -> int:
         return len(self.table)
@@ -119,6 +125,17 @@ class Tracks:
     def age_s(self) -> np.ndarray:
         """Age of each newest fix at the moment of the snapshot, s, (n,)."""
         return np.maximum(self.moment_s - self.newest(TIME), 0.0)
+
+    def ahead(self, horizon_s: np.ndarray, rows: slice | np.ndarray = slice(None)) -> Prediction:
+        """Where emitters will be `horizon_s` seconds, (n,) or (n, H), after their newest fixes; all, or some rows."""
+        states = self.states.take(rows)
+        # the filter has heard repeats, which are no fixes
+        since_s = (self.newest(TIME)[rows] - states.newest_s)[:, None]
+        steps = np.asarray(horizon_s, dtype=np.float64)
+        if steps.ndim == 2:
+            return states.predict(steps + since_s)
+        p = states.predict(steps[:, None] + since_s)
+        return Prediction._make(part[:, 0] if part.ndim == 2 else part for part in p)
 
     def emitters(self) -> pd.DataFrame:
         """One row per emitter at its last fix: the table `engine.rf.power_field` takes."""
@@ -178,6 +195,7 @@ class TrackFold:
         self._count = np.zeros(64, dtype=np.int64)
         # Time of the newest event of each emitter, repeats included: what is not newer has been folded already.
         self._heard_s = np.full(64, -np.inf)
+        self._bank = RollingBank()
 
     def apply(self, events: pa.Table) -> None:
         """Fold one event batch; events of other kinds only move `seq`.
@@ -205,11 +223,12 @@ class TrackFold:
             newest = self._ring[:n, -1, TIME]
             shown = np.flatnonzero((newest > moment_s - silence_s) & (newest <= moment_s + 1.0))
             table = pd.DataFrame([self._info[i] for i in shown], columns=list(_INFO_COLUMNS))
-            ring, seq = self._ring[shown].copy(), self.seq
+            order = np.argsort(table["id"].to_numpy(dtype=object)) if len(table) else np.empty(0, dtype=np.int64)
+            shown = shown[order]
+            ring, states, seq = self._ring[shown], self._bank.states(shown), self.seq
         ring[ring[:, :, TIME] <= moment_s - max(HISTORY_S, silence_s)] = np.nan
         count = np.isfinite(ring[:, :, TIME]).sum(axis=1)
-        order = np.argsort(table["id"].to_numpy(dtype=object)) if len(table) else np.empty(0, dtype=np.int64)
-        return Tracks(moment_s, seq, ring[order], count[order], table.iloc[order].reset_index(drop=True))
+        return Tracks(moment_s, seq, ring, count, table.iloc[order].reset_index(drop=True), states)
 
     def _fold_fixes(self, fixes: pa.Table) -> None:
         payload = payload_columns(fixes, _PAYLOAD_FIELDS)
@@ -219,6 +238,7 @@ class TrackFold:
         rows = _fix_rows(fixes, payload)
         newer = np.zeros(len(rows), dtype=np.bool_)
         self.repeated += _push_fixes(self._ring, self._count, self._heard_s, slot_of_code[codes], rows, newer)
+        self._bank.update(slot_of_code[codes][newer], rows[newer])
         self.not_newer += int(len(rows) - newer.sum())
         self._update_info(codes, slot_of_code, newer, payload, fixes["source"])
         self.newest_s = max(self.newest_s, float(rows[:, TIME].max()))
@@ -277,6 +297,7 @@ class TrackFold:
         self._count[len(keep) :] = 0
         self._heard_s[: len(keep)] = self._heard_s[keep]
         self._heard_s[len(keep) :] = -np.inf
+        self._bank.keep(keep)
         self._info = [self._info[i] for i in keep]
         self._slots = {info["id"]: i for i, info in enumerate(self._info)}
 

@@ -10,6 +10,7 @@ from engine.rf.field import power_field
 from engine.rf.field_score import comparison_grid, expected_emitters, field_score
 from engine.rf.grid import Grid
 from engine.rf.live_score import EVERYONE, TURNING, LiveScore, positions_at
+from engine.rf.track_bank import TrackBank
 from engine.rf.tracks import Tracks
 
 M_PER_DEG = 111_195.0
@@ -72,7 +73,9 @@ def snapshot(moment_s: float, step_s: float, turn_deg_s: float = 0.0, emitters: 
     ids = [f"e{i}" for i in range(emitters)]
     kinds = ["aircraft"] * (emitters - 1) + ["ship"]
     table = pd.DataFrame({"id": ids, "emitter_kind": kinds, "eirp_dbm": 50.0, "freq_hz": 1.09e9})
-    return Tracks(moment_s, 1, ring, np.full(emitters, 8), table)
+    bank = TrackBank(emitters)
+    bank.update(np.repeat(np.arange(emitters), 8), ring.reshape(-1, 8))
+    return Tracks(moment_s, 1, ring, np.full(emitters, 8), table, bank.states(np.arange(emitters)))
 
 
 @pytest.mark.parametrize("step_s", [1.0, 10.0])
@@ -102,7 +105,8 @@ def test_turning_emitters_have_a_row_and_those_that_fell_silent_none() -> None:
     scored = rows[5.0, EVERYONE].n
     nobody = pd.DataFrame({"id": [], "emitter_kind": [], "eirp_dbm": [], "freq_hz": []})
     for _ in range(3):
-        live.observe(Tracks(2000.0, 2, np.empty((0, 8, 8)), np.empty(0, np.int64), nobody))
+        none = np.empty(0, np.int64)
+        live.observe(Tracks(2000.0, 2, np.empty((0, 8, 8)), none, nobody, TrackBank(1).states(none)))
     # the last rounds at 5 s had their truth already; those at 60 s never get one
     assert {(row.horizon_s, row.who) for row in live.rows()} == set(rows)
     assert live.rows()[0].n >= scored

@@ -50,10 +50,12 @@ def folded(*tables, **options):
     return fold
 
 
-def assert_same(a, b):
+def assert_same(a, b, *, states=True):
     np.testing.assert_array_equal(a.ring, b.ring)
     np.testing.assert_array_equal(a.count, b.count)
     pd.testing.assert_frame_equal(a.table, b.table)
+    for ours, theirs in zip(a.states[:4], b.states[:4], strict=True) if states else ():
+        np.testing.assert_array_equal(ours, theirs)  # what the filter knows, to the last bit
 
 
 def json_of(row):
@@ -149,7 +151,8 @@ def test_a_frozen_position_does_not_push_real_fixes_out(frozen):
     moving = fixes("aaaaa", range(5), lat=47 + 0.002 * np.arange(5), payload=measured)
     repeats = fixes(["a"] * 40, range(5, 45), lat=47.008, payload=[json_of(frozen)] * 40)
     fold = folded(moving, repeats)
-    assert_same(fold.snapshot(44.0), folded(moving).snapshot(44.0))
+    # the velocities that came with the repeats are heard all the same
+    assert_same(fold.snapshot(44.0), folded(moving).snapshot(44.0), states=False)
     assert fold.repeated == 40
 
 
