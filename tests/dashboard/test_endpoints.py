@@ -56,7 +56,8 @@ def station(tmp_path_factory, redis_server):
         running = live.station()
         assert running.follower.wait_for(1, 30.0)
         for _ in range(600):
-            if len(running.tracks()) == 15 and running.health.get("newest_s"):
+            # The cursor moves when all folds have had a batch, the newest moment when the first has.
+            if len(running.tracks()) == 15 and running.health.get("newest_s") and running.health["seq"]:
                 break
             running.follower.wait_for(running.log.last_seq + 1, 0.1)
         yield running
