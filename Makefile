@@ -7,9 +7,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_ARGS ?=
-# Two workers, a file of tests to each at a time; how they are shared out is said in tests/sharing_out.py. Tests marked
-# slow are run by make test-all.
-WORKERS ?= -n 2 --dist loadfile
+# Three workers on two cores, for tests that drive a browser mostly wait; a file of tests to each at a time, shared out
+# as tests/sharing_out.py says. Tests marked slow are run by make test-all.
+WORKERS ?= -n 3 --dist loadfile
 
 # 'threadsafe' lets Numba take tbb or omp and nothing else: its third layer, workqueue, kills the process when two
 # threads compute at once. The wheel brings omp, which needs the system's libgomp. GNU OpenMP does not survive a fork
@@ -45,14 +45,16 @@ $(VENV)/.lint: pyproject.toml | install
 serve: install
 	@exec $(BIN)/python -m dashboard
 
-# Kernels are compiled once before the workers start; else each worker and each server it starts would do it.
+# Kernels are compiled once before the workers start, while a Chromium is looked for or installed; else each worker and
+# each server it starts would compile them.
+READY = $(BIN)/python -m engine.warm & warm=$$!; \
+	CHROMIUM="$$(.ci/install-browser $(BIN)/python)" && export CHROMIUM && wait $$warm
+
 test: install
-	@$(BIN)/python -m engine.warm
-	@CHROMIUM="$$(.ci/install-browser $(BIN)/python)" && export CHROMIUM && exec $(BIN)/python -m pytest $(WORKERS) -m "not slow" $(PYTEST_ARGS)
+	@$(READY) && exec $(BIN)/python -m pytest $(WORKERS) -m "not slow" $(PYTEST_ARGS)
 
 test-all: install
-	@$(BIN)/python -m engine.warm
-	@CHROMIUM="$$(.ci/install-browser $(BIN)/python)" && export CHROMIUM && exec $(BIN)/python -m pytest $(WORKERS) $(PYTEST_ARGS)
+	@$(READY) && exec $(BIN)/python -m pytest $(WORKERS) $(PYTEST_ARGS)
 
 bench: install
 	@exec $(BIN)/python -m pytest tests/benchmarks -o python_files='bench_*.py test_*.py' -s $(PYTEST_ARGS)
