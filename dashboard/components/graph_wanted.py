@@ -5,6 +5,7 @@ from __future__ import annotations
 from dashboard.components.base_map import View
 from dashboard.components.graph_state import GraphState
 from engine.frames.graph_spec import GraphSpec, graph_spec
+from engine.frames.spec import hundredths
 
 
 def wanted_spec(state: GraphState, view: View, moment_s: float | None) -> GraphSpec:
@@ -23,5 +24,5 @@ def wanted_spec(state: GraphState, view: View, moment_s: float | None) -> GraphS
         view, space=state.space, by=state.by, scale=state.scale, hidden=tuple(sorted(state.hidden)),
         lines=state.lines, shadows=state.shadows, region=state.region, selected=state.selected,
         find=state.find if state.listed == "found" else "", listed=state.listed,
-        moment_s=None if moment_s is None else round(moment_s, 2),
+        moment_s=hundredths(moment_s),
     )  # fmt: skip

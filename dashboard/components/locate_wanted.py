@@ -6,6 +6,7 @@ from dashboard.components.base_map import View
 from dashboard.components.locate_map import SENSOR
 from dashboard.components.locate_state import TdoaState
 from engine.frames.locate_frame import LocateSpec, field_bounds
+from engine.frames.spec import hundredths
 
 
 def locate_spec(state: TdoaState, view: View, moment_s: float | None) -> LocateSpec:
@@ -23,5 +24,5 @@ def locate_spec(state: TdoaState, view: View, moment_s: float | None) -> LocateS
     return LocateSpec(
         *field_bounds(view), settings=state.settings, dilution=state.dilution, field_alt_m=float(state.field_alt_m),
         reach_m=1e3 * float(state.reach_km), window_s=float(state.window_s), selected=state.message or emitter,
-        moment_s=None if moment_s is None else round(moment_s, 2),
+        moment_s=hundredths(moment_s),
     )  # fmt: skip

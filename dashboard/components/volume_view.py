@@ -18,6 +18,7 @@ from dashboard.components.volume_planes import VolumePlanes
 from dashboard.components.volume_state import SHOWN, VolumeState
 from dashboard.components.widget_style import styled
 from dashboard.theme import ASSETS
+from engine.frames.spec import hundredths
 from engine.frames.volume_frame import VolumeFrame
 from engine.frames.volume_planes import PlanesFrame
 from engine.frames.volume_spec import PlanesSpec, VolumeSpec, snap_region
@@ -37,7 +38,7 @@ def volume_spec(state: VolumeState, moment_s: float | None) -> VolumeSpec:
     return VolumeSpec(
         *snap_region(*view), detail=state.detail_now, model=state.model, horizon=state.horizon_word,
         forecast_s=float(state.forecast_s), low_dbm=float(low), high_dbm=float(max(high, low + 1.0)),
-        moment_s=None if moment_s is None else round(moment_s, 2),
+        moment_s=hundredths(moment_s),
     )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from dashboard.components.base_map import View
 from dashboard.state import DIFFRACTED, ViewState
-from engine.frames.spec import FieldSpec, Horizon, snap_view
+from engine.frames.spec import FieldSpec, Horizon, hundredths, snap_view
 
 
 def field_spec(state: ViewState, view: View, moment_s: float | None) -> FieldSpec:
@@ -29,7 +29,7 @@ def field_spec(state: ViewState, view: View, moment_s: float | None) -> FieldSpe
         *snap_view(*view, max_cells=state.cells), model=state.model, height_m=float(state.height_m),
         horizon=horizon, forecast_s=float(state.forecast_s), low_dbm=float(low),
         high_dbm=float(max(high, low + 1.0)), trail_s=float(state.trail_s), layers=state.layers,
-        moment_s=None if moment_s is None else round(moment_s, 2), **contest_of(state),
+        moment_s=hundredths(moment_s), **contest_of(state),
     )  # fmt: skip
 
 

@@ -33,6 +33,20 @@ Horizon = bool | Literal["diffraction"]
 """What becomes of power beyond the radio horizon."""
 
 
+def hundredths(moment_s: float | None) -> float | None:
+    """A moment of the past as specs have it: hundredths of a second, downwards.
+
+    A link says milliseconds, downwards, and a caption whole seconds, downwards: rounded to the nearest, one moment in
+    two hundred would be under the caption of the next second, and one in twenty would not be that of its own link.
+
+    Examples
+    --------
+    >>> hundredths(1000.9968), hundredths(1000.996), hundredths(None)
+    (1000.99, 1000.99, None)
+    """
+    return None if moment_s is None else round(1e6 * moment_s) // 10_000 / 100
+
+
 @dataclass(frozen=True, slots=True)
 class FieldSpec:
     """Everything that determines a field frame, besides the events.

@@ -2,12 +2,16 @@
 
 import io
 import json
+import math
 import re
 import zlib
+from urllib.parse import parse_qsl
 
 import h5py
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dashboard.components.volume_canvas import VolumeCanvas, checked_camera, place_of, points_of, shown_ids
 from dashboard.components.volume_inspector import emitter_html, point_html
@@ -77,6 +81,17 @@ def test_what_a_link_says_wrong_is_refused_by_name_and_the_rest_stays(name, text
     before = to_query(state)
     (sentence,) = from_query({name: text}, state)
     assert name in sentence and to_query(state) == before
+
+
+@given(st.integers(150_000_000_000, 400_000_000_000), st.integers(-6_000, 6_000))
+def test_the_picture_of_a_link_is_that_of_the_moment_it_was_copied_at(hundredths, microseconds):
+    moment_s = (10_000 * hundredths + microseconds) / 1e6
+    mine, yours = VolumeState(mode="paused", moment_s=moment_s), VolumeState()
+    assert from_query(dict(parse_qsl(to_query(mine))), yours) == []
+    wanted = volume_spec(mine, mine.moment_s)
+    assert volume_spec(yours, yours.moment_s) == wanted
+    # Its caption says the second that the strip says.
+    assert math.floor(wanted.moment_s) == math.floor(moment_s + 1e-6) and 0.0 <= moment_s + 1e-6 - wanted.moment_s < 0.011
 
 
 def test_the_automatic_detail_is_coarser_while_a_replay_runs():
