@@ -97,6 +97,11 @@ class ViewState(PageState):
     show_trails = param.Boolean(True, label="Trails", doc="Where emitters have been, fading with age.")
     show_emitters = param.Boolean(True, label="Emitters", doc="One arrow per emitter, pointing along its track.")
     show_tiles = param.Boolean(False, label="Online map tiles", doc="Needs internet access; off, nothing is fetched.")
+    show_spectrum = param.Boolean(
+        False,
+        label="Spectrum of the view",
+        doc="Plane waves in the field in view, beside the map: how strong, how unusual.",
+    )
     height_m = param.Number(
         10.0, bounds=(0.0, 20_000.0), label="Receiver height (m)", doc="Height at which the field is received, m."
     )
@@ -157,6 +162,7 @@ class ViewState(PageState):
         "limits": words.interval("limits_dbm", "dBm"),
         "cells": words.choice("cells"),
         "tiles": words.flag("show_tiles"),
+        "spectrum": words.flag("show_spectrum"),
         "contest": words.choice("contest"),
         "groups": words.choice("group_by"),
         "a": words.text("group_a", "a search", "the usual one is used"),

@@ -33,6 +33,7 @@ class FieldControls(pn.viewable.Viewer):
             "show_forecast": styled(w.Checkbox.from_param(p.show_forecast)),
             "show_trails": styled(w.Checkbox.from_param(p.show_trails)),
             "show_emitters": styled(w.Checkbox.from_param(p.show_emitters)),
+            "show_spectrum": styled(w.Checkbox.from_param(p.show_spectrum)),
             "model": styled(w.Select.from_param(p.model)),
             "height_m": styled(w.FloatInput.from_param(p.height_m, step=10.0)),
             "horizon": styled(w.Checkbox.from_param(p.horizon)),
@@ -54,6 +55,7 @@ class FieldControls(pn.viewable.Viewer):
         ws = self.widgets
         self._layout = pn.Column(
             heading("Layers"), ws["show_field"], ws["show_forecast"], ws["show_trails"], ws["show_emitters"],
+            ws["show_spectrum"],
             heading("Model"), ws["model"], ws["height_m"], ws["horizon"], ws["diffraction"],
             heading("Forecast and trails"), ws["forecast_s"], ws["trail_s"],
             heading("Dominance"), ws["contest"], ws["group_by"], ws["group_a"], ws["group_b"], ws["contested_db"],

@@ -15,6 +15,7 @@ import param
 from dashboard.components.emitter_columns import in_view
 from dashboard.components.field_controls import FieldControls
 from dashboard.components.field_map import FieldMap
+from dashboard.components.field_spectrum import SpectrumPanel
 from dashboard.components.inspector import Inspector, find_emitter, utc_text
 from dashboard.components.page_view import PageView
 from dashboard.components.wanted import field_spec
@@ -51,6 +52,7 @@ class FieldView(PageView):
         self.map = FieldMap(self.state)
         self.controls = FieldControls(self.state)
         self.inspector = Inspector(self.state)
+        self.spectrum = SpectrumPanel(self.state)
         self._shown: FieldFrame | None = None
         self._record: tuple[tuple[str, int], list[HorizonRecord]] | None = None
         self.watch = station.board.watch(self.spec(), self._rung)
@@ -70,6 +72,8 @@ class FieldView(PageView):
             self._shown = frame
             self.map.draw(frame)
             self._describe(frame)
+        if frame is not None:
+            self.spectrum.draw(frame)
         if not self._waits():
             self.map.base.answer()
 
@@ -80,6 +84,7 @@ class FieldView(PageView):
     def close_watches(self) -> None:
         """Let the board forget this view."""
         self.watch.close()
+        self.spectrum.close()
 
     @property
     def frame(self) -> FieldFrame | None:

@@ -12,7 +12,9 @@ shell(
     {
         "controls": view.controls,
         "picture": view.map,
-        "inspector": pn.Column(view.map.dominance.panel, view.inspector, margin=0, sizing_mode="stretch_width"),
+        "inspector": pn.Column(
+            view.map.dominance.panel, view.spectrum.panel, view.inspector, margin=0, sizing_mode="stretch_width"
+        ),
         "strip": view.strip,
     },
     take=(
