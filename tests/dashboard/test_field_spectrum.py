@@ -21,6 +21,7 @@ from engine.frames.field_spectrum import (
     spacing_km,
 )
 from engine.geo import geodetic_to_ecef
+from engine.rf.spectrum import radial_spectrum
 
 
 @pytest.fixture(scope="module")
@@ -46,14 +47,15 @@ def test_its_steps_are_metres_on_the_ground(frame):
 
 
 def test_it_is_of_the_field_that_the_page_shows_cut_at_its_limit(frame):
-    values = cut_field(frame, frame.now).to_numpy()
+    field = cut_field(frame, frame.now)
+    values = field.to_numpy()
     exact = np.nan_to_num(frame.to_dataset()["power_dbm"].to_numpy(), nan=-70.0, neginf=-70.0)
     assert values.min() == -70.0 and values.max() <= exact.max() + 1e-6
     # The power of all rings is the variance of the tapered field: Parseval, by SciPy's window.
     taper = np.outer(*(scipy.signal.windows.hann(2 * n + 1)[1::2] for n in values.shape))
     flat = (values - values.mean()) * taper / np.sqrt(np.mean(taper**2))
     found = SpectrumWindow().look(frame)
-    n = np.array([np.sum(ring) for ring in _rings(values.shape, spacing_km(frame, cut_field(frame, frame.now)), found)])
+    n = radial_spectrum(field, spacing=spacing_km(frame, field))["n"].to_numpy()
     inside = np.nansum(found.power_db2["field"] * n)
     whole = np.sum(flat**2) - flat.size * flat.mean() ** 2  # the mean is in no ring
     assert 0.99 * whole < inside <= whole * (1 + 1e-9)
@@ -61,13 +63,6 @@ def test_it_is_of_the_field_that_the_page_shows_cut_at_its_limit(frame):
     assert [row[0] for row in found.kept] == list(WAVES)
     errors = [row[2] for row in found.kept]
     assert errors == sorted(errors, reverse=True) and errors[0] < values.std()
-
-
-def _rings(shape, steps, found):
-    radius = np.hypot(*np.meshgrid(*(np.fft.fftfreq(n, s) for n, s in zip(shape, steps, strict=True)), indexing="ij"))
-    middle = 1.0 / found.wavelength_km
-    half = 0.5 * (middle[1] - middle[0])
-    return [(radius > f - half) & (radius <= f + half) for f in middle]
 
 
 def test_what_is_usual_is_learnt_from_frames_before_and_another_view_begins_anew(frame):
