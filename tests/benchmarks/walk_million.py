@@ -179,6 +179,7 @@ class Walk:
         place = {name: i for i, name in enumerate(self.records.ids)}
         self.names = np.array(self.table["id"].to_pylist(), dtype=object)
         self.row = np.array([place[name] for name in self.names])
+        self.at = {name: i for i, name in enumerate(self.names)}
         self.x, self.y = self.table["x"].to_numpy(), self.table["y"].to_numpy()
 
     def agree(self) -> str:
@@ -192,7 +193,7 @@ class Walk:
         assert file.num_rows == len(ids) == seen, (file.num_rows, seen)
         tab.until(f"(n) => ({TABLE}) === n", seen)
         inside = np.zeros(len(self.names), bool)
-        inside[np.isin(self.names, file["id"].to_pylist())] = True
+        inside[[self.at[name] for name in ids]] = True
         known = np.zeros(nodes, bool)
         known[self.row[inside]] = True
         assert int(known[self.records.edges].any(axis=1).sum()) == edges_seen, "hyperedges with a node in view"
