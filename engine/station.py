@@ -49,7 +49,7 @@ from engine.monitoring import Monitoring
 from engine.rf.field import power_field
 from engine.rf.forecast import WINDOW_FIXES
 from engine.rf.grid import Grid
-from engine.rf.tracks import HISTORY_S, TrackFold, Tracks
+from engine.rf.tracks import PAST_S, TrackFold, Tracks
 from engine.upload import Progress, UploadResult, ingest_file
 from engine.warm import warm_kernels
 
@@ -63,9 +63,6 @@ D = TypeVar("D")
 
 PULSE_S = 1.0
 """Health is told at least this often, s."""
-
-FOLD_WINDOW_S = HISTORY_S + 60.0
-"""How far back of a past moment the fold starts, s: longer than the fixes shown, so that repeats are known as such."""
 
 LIVE_TRAIL_S = 7_200.0
 """Trails reach back this far, s."""
@@ -231,7 +228,7 @@ class Station:
         if moment_s is None:
             return self.tracks_fold.snapshot(time.time())
         fold = TrackFold(self.tracks_fold.history)
-        fold.apply(self.log.between(_utc(moment_s - FOLD_WINDOW_S), _utc(moment_s), kinds=[FIX, DRILL_ENDED]))
+        fold.apply(self.log.between(_utc(moment_s - PAST_S), _utc(moment_s), kinds=[FIX, DRILL_ENDED]))
         return fold.snapshot(moment_s)
 
     def emitters(self, moment_s: float | None = None) -> pd.DataFrame:

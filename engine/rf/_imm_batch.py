@@ -25,6 +25,15 @@ STATUS_OK, STATUS_SINGLE, STATUS_STALE, STATUS_NO_POSITION = 0, 1, 2, 3
 STALE_AFTER_S = 15.0
 """A newest fresh position older than this makes the status ``stale``, s."""
 
+SLOW_M_S, FAST_M_S = 150.0, 190.0
+"""Between these speeds the doubt in a turn goes over from that of the slow to that of the fast, m/s."""
+
+CALIBRATED_FIXES = 5.0
+"""Positions from which the calibration is known; what younger tracks claim is not weighed by how much it is."""
+
+USUAL_M = 30.0
+"""Claimed deviation at which the calibration takes a claim as it is, m."""
+
 CHUNK = 64
 """Emitters that share the scratch of one task."""
 
@@ -135,7 +144,8 @@ def predict_windows(fixes, count, horizon_s, models, sensor, trust, calib, out, 
         x, cov, mu, mem = np.empty((m, 6)), np.empty((m, 6, 6)), np.empty(m), np.empty(MEMORY)
         work, pool_x, pool = np.empty((m, 32)), np.empty(6), np.empty((6, 6))
         f64, use, before = np.empty((12, width)), np.zeros(width, np.int64), np.zeros(width, np.int64)
-        x1, cov1, ring, fix = np.empty((m, 6)), np.empty((m, 6, 6)), np.empty((PLANES, width)), np.empty(8)
+        x1, cov1 = np.empty((m, 6)), np.empty((m, 6, 6))
+        ring, fix = np.empty((PLANES, width)), np.empty(PLANES)
         for i in range(chunk * CHUNK, min((chunk + 1) * CHUNK, n)):
             forget(mem)
             held = 0
@@ -170,8 +180,14 @@ def _predict(x, cov, mu, mem, then_s, c, x1, cov1, tmp, out):
     dt = then_s - mem[AT]
     x1[:] = x
     cov1[:] = cov
+    slow_turn, fast_turn = 0.0, 0.0
     for m in range(mu.size):
         propagate(x1[m], cov1[m], dt, c.models[m], tmp)
+        if c.models[m, 1] > 0.0:
+            speed = math.sqrt(x[m, 2] * x[m, 2] + x[m, 3] * x[m, 3])
+            fast = min(max((speed - SLOW_M_S) / (FAST_M_S - SLOW_M_S), 0.0), 1.0)
+            slow_turn += mu[m] * (1.0 - fast)
+            fast_turn += mu[m] * fast
     e, n, ve, vn = mean_of(x1, mu, 0), mean_of(x1, mu, 1), mean_of(x1, mu, 2), mean_of(x1, mu, 3)
     p_ee, p_nn, p_en = 0.0, 0.0, 0.0
     for m in range(mu.size):
@@ -179,7 +195,9 @@ def _predict(x, cov, mu, mem, then_s, c, x1, cov1, tmp, out):
         p_ee += mu[m] * (cov1[m, 0, 0] + de * de)
         p_nn += mu[m] * (cov1[m, 1, 1] + dn * dn)
         p_en += mu[m] * (cov1[m, 0, 1] + de * dn)
-    factor = calibration(dt, mem[NIS], 1.0 - mu[0], c.calibration)
+    other = 1.0 - mu[0] - slow_turn - fast_turn
+    claimed_m2 = 0.5 * (p_ee + p_nn) if mem[USED] >= CALIBRATED_FIXES else USUAL_M**2
+    factor = calibration(dt, mem[NIS], claimed_m2, slow_turn, fast_turn, other, c.calibration)
     lat, lon = to_geodetic(mem[LAT0], mem[LON0], mem[ALT0], e, n)
     cos, sin = frame_rotation(mem[LAT0], lat, lon - mem[LON0])
     ve, vn = cos * ve + sin * vn, -sin * ve + cos * vn
@@ -194,18 +212,23 @@ def _predict(x, cov, mu, mem, then_s, c, x1, cov1, tmp, out):
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=_FLAGS)
-def calibration(dt, nis, manoeuvre, knots):
-    """Factor on the claimed covariance: log-linear in how surprising the track has been and how likely it manoeuvres.
+def calibration(dt, nis, claimed_m2, slow_turn, fast_turn, other, knots):
+    """Factor on the claimed covariance, log-linear in what is known when it is claimed.
 
-    Rows of `knots`: seconds ahead, constant, slope on the logarithm of the mean normalised
-    innovation squared, slope on the probability of a manoeuvre; linear in between, constant beyond.
+    Rows of `knots`: seconds ahead, constant, slopes on the logarithm of the mean normalised innovation
+    squared, on that of the claimed deviation over `USUAL_M`, and on the probabilities of a slow and a fast
+    emitter's turn and of another manoeuvre; linear in between, constant beyond.
     """
     last = knots.shape[0] - 1
     i = 0
     while i < last - 1 and dt > knots[i + 1, 0]:
         i += 1
     u = min(max((dt - knots[i, 0]) / (knots[i + 1, 0] - knots[i, 0]), 0.0), 1.0)
-    surprise = math.log(max(nis, 0.02))
-    low = knots[i, 1] + knots[i, 2] * surprise + knots[i, 3] * manoeuvre
-    high = knots[i + 1, 1] + knots[i + 1, 2] * surprise + knots[i + 1, 3] * manoeuvre
-    return math.exp(min(max((1.0 - u) * low + u * high, -4.0), 4.0))
+    surprise, claim = math.log(max(nis, 0.02)), 0.5 * math.log(claimed_m2 / USUAL_M**2)
+    total = 0.0
+    for k, share in ((i, 1.0 - u), (i + 1, u)):
+        total += share * (
+            knots[k, 1] + knots[k, 2] * surprise + knots[k, 3] * claim
+            + knots[k, 4] * slow_turn + knots[k, 5] * fast_turn + knots[k, 6] * other
+        )  # fmt: skip
+    return math.exp(min(max(total, -4.0), 4.0))

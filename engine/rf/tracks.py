@@ -31,8 +31,11 @@ DEFAULT_HISTORY = 5
 DEFAULT_SILENCE_S = 60.0
 """An emitter that has been silent for longer than this is no longer shown, s."""
 
-HISTORY_S = KNOWN_S
+HISTORY_S = 120.0
 """A snapshot holds no fix older than this, s: what a replay of the last minutes cannot know, nobody is shown."""
+
+PAST_S = DEFAULT_SILENCE_S + KNOWN_S
+"""Who folds the events of so many seconds before a moment has the snapshot of that moment, as it was live, s."""
 
 MAX_EMITTERS = 20_000
 """Emitters remembered at once; beyond it the longest silent are forgotten."""

@@ -19,10 +19,12 @@ import pandas as pd
 from data.loader import locate
 from engine.geo import local_offset_m, offset_position
 from engine.rf._fix_table import FixTable, Windows, fix_table, windows
+from engine.rf._imm_models import TUNED, Constants
 from engine.rf.forecast import WINDOW_FIXES, predict_batch
 from engine.rf.forecast_peers import LINE_FIXES, fit_line
 from engine.rf.forecast_score import interpolate_truth, normalised_error_squared
-from engine.rf.track_bank import TrackBank
+from engine.rf.rolling_bank import ERA_S, is_news
+from engine.rf.track_bank import TrackBank, TrackStates
 from engine.units import M_S_PER_FOOT_PER_MINUTE, M_S_PER_KNOT, METRES_PER_FOOT
 
 HORIZONS_S = np.array([5.0, 10.0, 15.0, 20.0, 60.0])
@@ -101,6 +103,7 @@ class Trial(NamedTuple):
     lat: np.ndarray
     lon: np.ndarray
     turning: np.ndarray
+    in_turn: np.ndarray
 
 
 def trial(
@@ -115,11 +118,12 @@ def trial(
     group = table.group[ends]
     truth = [interpolate_truth(table, group, table.time_s[ends] + h, drop_late=drop_late) for h in HORIZONS_S]
     lat, lon = (np.stack(values, axis=1) for values in zip(*truth, strict=True))
-    return Trial(table, ends, windows(table, ends, width), lat, lon, _turning(table, ends))
+    turned = _turning(table, ends)
+    return Trial(table, ends, windows(table, ends, width), lat, lon, turned[:, 1:], turned[:, 0])
 
 
 def _turning(table: FixTable, ends: np.ndarray) -> np.ndarray:
-    """Whether the reported track turned faster than 0.5 °/s over some 10 s of the last 20 s or of the horizon."""
+    """Whether the track turned over 0.5 °/s over some 10 s of the last 20 s (first column), or of the horizons too."""
     span = np.ptp(table.time_s) + 1e4
     key = table.group * span + (table.time_s - table.time_s.min())
     before = np.searchsorted(key, key - 10.0)
@@ -130,7 +134,7 @@ def _turning(table: FixTable, ends: np.ndarray) -> np.ndarray:
     fast[usable] = turned[usable] / dt[usable] > TURNING_DEG_S
     total = np.concatenate([[0.0], np.cumsum(fast)])
     first = np.maximum(np.searchsorted(key, key[ends] - 10.0), table.start[table.group[ends]])
-    last = np.stack([np.searchsorted(key, key[ends] + h, side="right") for h in HORIZONS_S], axis=1)
+    last = np.stack([np.searchsorted(key, key[ends] + h, side="right") for h in (0.0, *HORIZONS_S)], axis=1)
     last = np.minimum(last, table.start[table.group[ends] + 1][:, None])
     return total[last] - total[first][:, None] > 0
 
@@ -140,13 +144,9 @@ def methods(t: Trial) -> Iterator[tuple[str, np.ndarray, np.ndarray, np.ndarray 
     steps = np.broadcast_to(HORIZONS_S, t.lat.shape)
     p = predict_batch(*t.window[:7], t.window.n_fixes, steps, position_time_s=t.window.position_time_s)
     east, north = local_offset_m(p.lat, p.lon, t.lat, t.lon)
-    yield (
-        "forecast",
-        east,
-        north,
-        normalised_error_squared(east, north, p.var_east_m2, p.var_north_m2, p.cov_east_north_m2),
-    )
-    yield "bank", *_bank_errors(t)
+    yield "bank", *errors(followed(t), t)
+    claimed = p.var_east_m2, p.var_north_m2, p.cov_east_north_m2
+    yield "window", east, north, normalised_error_squared(east, north, *claimed)
     now = t.table.time_s[t.ends][:, None]
     rows = t.ends[:, None] - np.arange(LINE_FIXES - 1, -1, -1)
     kept = [values[rows] for values in (t.table.lat, t.table.lon, t.table.alt_m, t.table.time_s)]
@@ -163,27 +163,48 @@ def methods(t: Trial) -> Iterator[tuple[str, np.ndarray, np.ndarray, np.ndarray 
     yield "dead reckoning", *local_offset_m(lat, lon, t.lat, t.lon), None
 
 
-def _bank_errors(t: Trial) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The recursion from the beginning of each track, asked at the moments drawn."""
-    table, n = t.table, np.diff(t.table.start)
+def followed(t: Trial, tuning: Constants = TUNED) -> TrackStates:
+    """The tracks that pages ask (`engine.rf.rolling_bank`), followed fix by fix, at the moments drawn.
+
+    Such a track is what its fixes since the last boundary of time but one say: so every era of every
+    track is a slot of its own, which is fed that era and, from the first news in it, the one before.
+    """
+    table = t.table
     fixes = np.stack([table.time_s, table.lat, table.lon, table.alt_m, table.speed_m_s, table.track_deg,
                       table.vertical_rate_m_s, table.position_time_s], axis=1)  # fmt: skip
-    place = np.full(table.time_s.size, -1)
+    era = np.floor(table.time_s / ERA_S).astype(np.int64)
+    key = table.group.astype(np.int64) * (era.max() + 2) + era
+    piece = np.unique(key[t.ends])
+    start, stop = np.searchsorted(key, piece - 1), np.searchsorted(key, piece, side="right")
+    first = np.searchsorted(key, key)
+    news = is_news(fixes[first, :3], fixes)
+    told = np.cumsum(news)
+    heard = told - told[first] + news[first] > 0
+    place = np.full(key.size, -1)
     place[t.ends] = np.arange(t.ends.size)
-    bank = TrackBank(n.size)
-    said = [np.full(t.lat.shape, np.nan) for _ in range(5)]
-    for k in range(int(n.max())):
-        slots = np.flatnonzero(n > k)
-        rows = table.start[slots] + k
-        bank.update(slots, fixes[rows])
-        asked = place[rows] >= 0
+    bank = TrackBank(piece.size, tuning)
+    parts: list[TrackStates] = []
+    whose = []
+    for k in range(int((stop - start).max())):
+        slots = np.flatnonzero(stop - start > k)
+        rows = start[slots] + k
+        now = key[rows] == piece[slots]
+        taken = heard[rows] | now
+        bank.update(slots[taken], fixes[rows[taken]])
+        asked = (place[rows] >= 0) & now
         if asked.any():
-            p = bank.predict(HORIZONS_S, slot=slots[asked])
-            values = (p.lat, p.lon, p.var_east_m2, p.var_north_m2, p.cov_east_north_m2)
-            for column, value in zip(said, values, strict=True):
-                column[place[rows[asked]]] = value
-    east, north = local_offset_m(said[0], said[1], t.lat, t.lon)
-    return east, north, normalised_error_squared(east, north, *said[2:])
+            parts.append(bank.states(slots[asked]))
+            whose.append(place[rows[asked]])
+    x, cov, mu, memory = (np.concatenate(column) for column in list(zip(*parts, strict=True))[:4])
+    return TrackStates(x, cov, mu, memory, tuning).take(np.argsort(np.concatenate(whose)))
+
+
+def errors(states: TrackStates, t: Trial) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """East and north error, m, and normalised error squared of what the tracks say, (moments, horizons)."""
+    p = states.predict(np.tile(HORIZONS_S, (t.ends.size, 1)))
+    east, north = local_offset_m(p.lat, p.lon, t.lat, t.lon)
+    claimed = p.var_east_m2, p.var_north_m2, p.cov_east_north_m2
+    return east, north, normalised_error_squared(east, north, *claimed)
 
 
 def _line_errors(
@@ -198,17 +219,19 @@ def figures(t: Trial) -> pd.DataFrame:
     results = {name: (np.hypot(east, north), nees) for name, east, north, nees in methods(t)}
     # dead reckoning has no answer without a reported velocity; that shall not shrink what is compared
     known = np.logical_and.reduce([np.isfinite(results[name][0]) for name in list(results)[:4]])
-    nees = results["forecast"][1]
+    error, nees = results["bank"]
     rows = []
     for h, horizon in enumerate(HORIZONS_S):
-        for which, mask in (("all", known[:, h]), ("turning", known[:, h] & t.turning[:, h])):
+        groups = {"all": known[:, h], "in a turn": known[:, h] & t.in_turn, "turning": known[:, h] & t.turning[:, h]}
+        for which, mask in groups.items():
             row: dict[str, object] = {"horizon_s": horizon, "moments": which, "n": int(mask.sum())}
             for name, (error_m, _) in results.items():
                 used = error_m[mask, h][np.isfinite(error_m[mask, h])]
                 row[name] = np.sqrt(np.mean(used**2)) if used.size else np.nan
-            row["median"] = np.median(results["forecast"][0][mask, h]) if mask.any() else np.nan
+            row["bank / line"] = row["bank"] / row["line"] if mask.any() else np.nan
+            row["median"] = np.median(error[mask, h]) if mask.any() else np.nan
             row["NEES"] = np.mean(nees[mask, h]) if mask.any() else np.nan
-            for name, column in (("forecast", "90 %"), ("bank", "bank 90 %")):
+            for name, column in (("bank", "90 %"), ("window", "window 90 %")):
                 inside = results[name][1][mask, h] < -2.0 * np.log(0.1)
                 row[column] = np.mean(inside) if mask.any() else np.nan
             rows.append(row)
@@ -221,8 +244,10 @@ def markdown(table: pd.DataFrame) -> str:
     def cell(name: str, value: object) -> str:
         if not isinstance(value, float):
             return str(value)
-        if name in {"NEES", "90 %", "bank 90 %"}:
+        if name in {"NEES", "90 %", "window 90 %"}:
             return f"{value:.2f}"
+        if name == "bank / line":
+            return f"{value:.3f}"
         return f"{value:.0f}" if value >= 100 or name == "horizon_s" else f"{value:.1f}"
 
     lines = ["| " + " | ".join(table.columns) + " |", "| " + " | ".join("---" for _ in table.columns) + " |"]

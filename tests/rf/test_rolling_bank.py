@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.rf.rolling_bank import ERA_S, KNOWN_S, RollingBank
+from engine.rf.rolling_bank import ERA_S, KNOWN_S, WAIT_S, RollingBank
 from engine.rf.track_bank import TrackBank, TrackStates
 
 
@@ -14,10 +14,11 @@ def wandering(emitters: int, end_s: float) -> tuple[np.ndarray, np.ndarray]:
     numbers, rows = [], []
     for i in range(emitters):
         time_s = np.cumsum(rng.uniform(0.5, 1.0, 900) * rng.choice([1.0, 5.0, 12.0]))
-        silent = rng.uniform(0.0, end_s)
-        time_s = time_s[(time_s < end_s) & ~((time_s > silent) & (time_s < silent + rng.uniform(0.0, 300.0)))]
+        silent = rng.uniform(20.0, end_s)
+        time_s = time_s[(time_s < end_s) & ~((time_s > silent) & (time_s < silent + rng.uniform(0.0, 400.0)))]
         course, speed = np.cumsum(rng.normal(0.0, 0.05, time_s.size)), rng.uniform(50.0, 250.0)
-        step = np.diff(time_s, prepend=time_s[0])
+        # a fifth of the positions are repeats of the one before, as of a feed that has lost the emitter
+        step = np.diff(time_s, prepend=time_s[0]) * (rng.random(time_s.size) < 0.8)
         lat = 47.0 + np.cumsum(step * speed * np.cos(course)) / 111_195.0
         lon = 8.0 + np.cumsum(step * speed * np.sin(course)) / 75_835.0
         known = np.where(rng.random(time_s.size) < 0.8, 1.0, np.nan)
@@ -35,7 +36,7 @@ def assert_same(ours: TrackStates, theirs: TrackStates) -> None:
 
 
 def test_only_the_present_era_and_the_one_before_are_known_to_the_last_bit() -> None:
-    number, fixes = wandering(12, 700.0)
+    number, fixes = wandering(12, 900.0)
     cuts = np.sort(np.random.default_rng(2).integers(0, len(fixes), 60))
     rolling = RollingBank()
     known_s = []
@@ -48,11 +49,14 @@ def test_only_the_present_era_and_the_one_before_are_known_to_the_last_bit() -> 
             heard = fixes[: mine[-1] + 1][number[: mine[-1] + 1] == i]
             first_s = (np.floor(heard[-1, 0] / ERA_S) - 1) * ERA_S
             heard = heard[heard[:, 0] >= first_s]
+            before = heard[:, 0] < first_s + ERA_S
+            news = (heard[:, 1:3] != heard[0, 1:3]).any(axis=1) | (heard[:, 0] - heard[0, 0] > WAIT_S)
+            heard = heard[~before | (np.cumsum(news) > 0)]
             plain = TrackBank(1)
             plain.update(np.zeros(len(heard), dtype=int), heard)
             assert_same(states.take(np.array([i])), plain.states([0]))
             known_s.append(heard[-1, 0] - first_s)
-    assert ERA_S <= min(known_s) < 1.2 * ERA_S and 1.8 * ERA_S < max(known_s) < KNOWN_S
+    assert ERA_S - WAIT_S < min(known_s) < 1.2 * ERA_S and 1.8 * ERA_S < max(known_s) < KNOWN_S
 
 
 def test_who_is_dropped_begins_anew_and_nobody_else_notices() -> None:

@@ -24,15 +24,13 @@ from engine.rf.tracks import (
     LAT,
     LON,
     MOVING_M_S,
+    PAST_S,
     RING_FIELDS,
     SPEED,
     TIME,
     TrackFold,
     fixes_of,
 )
-
-PAST_S = 180.0
-"""What a replay folds before the moment it shows, as the station does."""
 
 
 def fixes(ids, times_s, lat=47.0, lon=8.0, payload=None, alt_m=None):
