@@ -241,9 +241,15 @@ class FrameBoard(Generic[S, F]):
 
     def _serve(self, moment_s: float, *, only_waiting: bool) -> None:
         with self._lock:
-            # A wish for the past is computed once, beside the ticks if there is a worker for that.
-            beside = {w for w in self._watches if self._prompt and w.waiting and w.spec.moment_s is not None}
-            watches = [w for w in self._watches if (w.waiting or not only_waiting) and w not in beside]
+            # What nobody sees yet is for the worker beside, if there is one: made here too, it would cost twice what a
+            # hand that moves waits for. Only the first live frame of all is the first tick's.
+            seen = {w.spec for w in self._watches if not w.waiting}
+            beside = {
+                w.spec
+                for w in self._watches
+                if self._prompt and w.spec not in seen and (w.spec.moment_s is not None or self._shown_s is not None)
+            }
+            watches = [w for w in self._watches if (w.waiting or not only_waiting) and w.spec not in beside]
         groups: dict[S, list[Watch[S, F]]] = {}
         for watch in watches:
             groups.setdefault(watch.spec, []).append(watch)

@@ -164,6 +164,14 @@ def _field(spec: FieldSpec, scene: FieldScene, where: Prediction, only: np.ndarr
     return sum_power_mw(x, y, z, alt_m, eirp_mw, freq_hz, frame_grid(spec), horizon=spec.horizon, model=spec.model)
 
 
+def _shared_field(spec: FieldSpec, scene: FieldScene, where: Prediction, after_s: float) -> np.ndarray:
+    """The field of all emitters `after_s` from the scene's moment, in part from what other views had computed."""
+    if spec.model == "inverse_square":  # its floor is that of the whole grid
+        return _field(spec, scene, where)
+    layer = (after_s, spec.model, spec.horizon, spec.height_m)
+    return scene.known.raster(layer, spec, lambda part: _field(part, scene, where))
+
+
 def compute_field_frame(spec: FieldSpec, moment_s: float, tracks: Tracks, segments: np.ndarray) -> FieldFrame:
     """Compute a frame of emitters that nobody else looks at; see `frame_of` for a scene that many share.
 
@@ -191,9 +199,9 @@ def frame_of(spec: FieldSpec, scene: FieldScene) -> FieldFrame:
     moment_s, tracks = scene.moment_s, scene.tracks
     now, ahead = scene.at(spec.forecast_s)
     levels: dict[str, np.ndarray] = {}
-    for name, where in (("field", now), ("forecast", ahead)):
+    for name, where, after_s in (("field", now, 0.0), ("forecast", ahead, spec.forecast_s)):
         if name in spec.layers:
-            levels[name] = quantise(mw_to_dbm(_field(spec, scene, where)), spec.low_dbm, spec.high_dbm)
+            levels[name] = quantise(mw_to_dbm(_shared_field(spec, scene, where, after_s)), spec.low_dbm, spec.high_dbm)
     if "trails" in spec.layers:
         bounds = (spec.west_m, spec.south_m, spec.east_m, spec.north_m)
         levels["trails"] = trail_raster(

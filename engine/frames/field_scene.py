@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from engine.frames.field_reuse import KnownCells
 from engine.geo import geodetic_to_ecef
 from engine.rf.forecast import Prediction
 from engine.rf.tracks import Tracks
@@ -47,6 +48,11 @@ class FieldScene:
         Snapshot of the fold at that moment.
     segments : callable (start_s) -> ndarray of float64, (n, 5)
         Trail segments that end after `start_s` and up to the moment, see `engine.frames.trails`.
+
+    Attributes
+    ----------
+    known : KnownCells
+        Fields of this moment that views have asked for.
     """
 
     def __init__(self, moment_s: float, tracks: Tracks, segments: Callable[[float], np.ndarray]) -> None:
@@ -56,6 +62,7 @@ class FieldScene:
         self._lock = threading.Lock()
         self._where: dict[float, Prediction] = {}
         self._trail: tuple[float, np.ndarray] | None = None
+        self.known = KnownCells()
 
     def at(self, forecast_s: float) -> tuple[Prediction, Prediction]:
         """Every emitter carried to the moment, and `forecast_s` seconds beyond it."""

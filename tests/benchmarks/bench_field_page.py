@@ -31,18 +31,25 @@ WATCH = """() => {
     const [w, s, e, n] = view(), l = probe.layer('field')
     return l.west <= w + 1 && l.south <= s + 1 && l.east >= e - 1 && l.north >= n - 1 && l.east - l.west < 1.6 * (e - w)
   }
-  const source = probe.fig().renderers.filter((r) => r.glyph.type === 'Image')[0].data_source
-  source.properties.data.change.connect(() => {
-    m.pictures += 1
+  const viewport = probe.models().find((x) => x.data?.v && (x.data.v.length >= 6))
+  const answered = probe.models().find((x) => x.data?.n?.length === 1 && Object.keys(x.data).length === 1)
+  // The picture is there when the page has been told so of this very view, and the field covers it, no coarser.
+  const there = () => {
+    const v = viewport.data.v
+    return view().every((x, i) => Math.abs(x - v[i]) < 1e-6 * (1 + Math.abs(x))) && answered.data.n[0] >= v[6] && fits()
+  }
+  const look = () => {
     const moved = m.moved
-    if (moved === m.seen || !fits()) return
+    if (moved === m.seen || !there()) return
     requestAnimationFrame(() => requestAnimationFrame(() => {
-      if (m.moved !== moved) return
+      if (m.moved !== moved || m.seen === moved) return
       m.seen = moved
       m.samples.push(performance.now() - moved)
     }))
-  })
-  const viewport = probe.models().find((x) => x.data?.v && (x.data.v.length >= 6))
+  }
+  const source = probe.fig().renderers.filter((r) => r.glyph.type === 'Image')[0].data_source
+  source.properties.data.change.connect(() => { m.pictures += 1; look() })
+  answered.properties.data.change.connect(look)
   viewport.properties.data.change.connect(() => { m.wishes += 1 })
 }"""
 

@@ -96,6 +96,57 @@ def test_a_newer_wish_replaces_an_older_one_that_nobody_waits_for():
         board.stop()
 
 
+def test_what_a_moving_hand_asked_for_does_not_pile_up(prompt):
+    compute = Recorder()
+    board = board_with(compute, tick_s=60.0)
+    try:
+        rung = []
+        watch = board.watch(Wish("at rest"), lambda: rung.append(watch.frame_spec))
+        wait_for(lambda: watch.frame_spec == Wish("at rest"))
+        wait_for(lambda: board.ticks == 1)  # the next is a minute away
+        compute.gate.clear()
+        watch.request(Wish("moved 0"))
+        assert compute.held.wait(60)
+        for step in range(1, 200):
+            watch.request(Wish(f"moved {step}"))
+        compute.gate.set()
+        wait_for(lambda: not watch.waiting)
+        assert [spec.name for spec, _ in compute.calls] == ["at rest", "moved 0", "moved 199"]
+        assert watch.frame_spec == watch.spec == Wish("moved 199")
+        assert Wish("moved 0") not in rung, "a picture that nobody waits for any more is not shown"
+    finally:
+        compute.gate.set()
+        board.stop()
+
+
+def test_a_tick_leaves_a_wish_to_the_worker_beside_it(prompt):
+    if not prompt:
+        pytest.skip("one worker does both")
+    asked, gate = [], threading.Event()
+
+    def compute(spec, moment_s):
+        asked.append(spec.name)
+        if spec.name == "moved":
+            gate.wait(60)
+        return (spec, moment_s)
+
+    board = board_with(compute)
+    try:
+        still, watch = board.watch(Wish("still"), lambda: None), board.watch(Wish("still"), lambda: None)
+        wait_for(lambda: watch.frame is not None and still.frame is not None)
+        watch.request(Wish("moved"))
+        wait_for(lambda: "moved" in asked)
+        ticks = board.ticks
+        wait_for(lambda: board.ticks > ticks + 3)
+        assert asked.count("moved") == 1
+        gate.set()
+        wait_for(lambda: not watch.waiting)
+        wait_for(lambda: asked.count("moved") >= 3)  # from then on the ticks make it
+    finally:
+        gate.set()
+        board.stop()
+
+
 def test_a_failing_frame_keeps_the_old_picture_says_why_and_harms_no_other():
     compute = Recorder()
     board = board_with(compute)
