@@ -273,3 +273,20 @@ def test_dark_and_light_change_in_place(tabs, sample):
     tab.drawn().picture("field-dark")
     tab.page.get_by_role("button", name="Light or dark").click()
     tab.until("(light) => probe.background() === light", light)
+
+
+def test_who_dominates_and_the_spectrum_stand_beside_the_map(tabs, sample):
+    tab = tabs(sample, "/field?contest=server&groups=source&spectrum=1").drawn()
+    tab.until("() => probe.deep('svg[role=img] path').length > 4 && probe.deep('h4').length > 2")
+    headings = tab.ask("probe.deep('h4').map((h) => h.textContent)")
+    assert {"Dominance in the frame", "Spectrum of the field in view"} <= set(headings)
+    shares = tab.ask(
+        "probe.deep('table').find((t) => t.textContent.includes('nobody received'))"
+        ".innerText.match(/[0-9.]+ %/g).map(parseFloat)"
+    )
+    assert len(shares) >= 3 and sum(shares) == pytest.approx(100.0, abs=0.1 * len(shares))
+    # The link has both, and without them both are gone.
+    assert "contest=server" in tab.ask("document.documentElement.dataset.query")
+    tab.checkbox("Spectrum of the view").uncheck()
+    tab.until("() => !probe.deep('svg[role=img]').length")
+    assert "spectrum=0" in tab.ask("document.documentElement.dataset.query")
