@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+import panel as pn
 import param
 from panel.custom import JSComponent
 
@@ -69,6 +70,7 @@ class FileUpload(JSComponent):
         self.station = station
         self.wake: Callable[[], None] = lambda: None
         self._job: _Job | None = None
+        self._early: dict[str, Any] | None = None
         super().__init__(sizing_mode="stretch_width", margin=0, **params)
 
     def pull(self) -> None:
@@ -99,6 +101,21 @@ class FileUpload(JSComponent):
     def _handle_msg(self, msg: Any) -> None:
         if not isinstance(msg, dict):
             return
+        if not pn.state.loaded:
+            # An answer now would be lost (docs/decisions/into-a-session.md), and the file never go on. A page waits
+            # for its answer, so one message is all that comes.
+            if self._early is None:
+                pn.state.onload(self._page_loaded)
+            self._early = msg
+            return
+        self._take(msg)
+
+    def _page_loaded(self) -> None:
+        msg, self._early = self._early, None
+        if msg is not None:
+            self._take(msg)
+
+    def _take(self, msg: dict[str, Any]) -> None:
         if msg.get("do") == "cancel":
             self._cancelled()
             return
