@@ -39,7 +39,9 @@ def warm_kernels() -> float:
     payload = ['{"speed_m_s": 200.0, "track_deg": 45.0, "vertical_rate_m_s": 0.0}'] * n
     events = event_table(t, FIX, ids, "warm", lat=lat, lon=lon, alt_m=np.full(n, 9000.0), payload=payload)
     tracks_fold, trails_fold = TrackFold(), TrailFold()
-    tracks_fold.apply(events)
+    tracks_fold.apply(events.slice(0, 10))
+    tracks_fold.snapshot(10.0)  # tracks so young are filtered when they are asked
+    tracks_fold.apply(events.slice(10))
     trails_fold.apply(events)
     tracks = tracks_fold.snapshot(float(n))
     segments = trails_fold.segments(-1.0, float(n))

@@ -23,6 +23,9 @@ MAX_AGE_S = 60.0
 MOVING_M_S = 2.0
 """An emitter that reports a higher speed than this and the same place is being repeated, m/s."""
 
+NO_SAY = 1e6
+"""Factor on the variance of a position that has no say left; more would only cost the filter its digits."""
+
 LEG_S = 3.0
 """Shortest leg, s, by which a track is held against a reported velocity."""
 
@@ -236,7 +239,7 @@ def _consensus(east, north, time_s, age_s, v_east, v_north, use, first, k, to_e,
         for j in range(first, time_s.size):
             if use[j] & 1:
                 ratio = (a_e * to_e[j] + a_n * to_n[j] - centre) / (k.outlier * base + abs(slack[j] - middle))
-                inflation[j] = max(inflation[j], ratio**4)
+                inflation[j] = max(inflation[j], min(ratio**4, NO_SAY))
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})

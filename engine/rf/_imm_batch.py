@@ -144,8 +144,7 @@ def predict_windows(fixes, count, horizon_s, models, sensor, trust, calib, out, 
         x, cov, mu, mem = np.empty((m, 6)), np.empty((m, 6, 6)), np.empty(m), np.empty(MEMORY)
         work, pool_x, pool = np.empty((m, 32)), np.empty(6), np.empty((6, 6))
         f64, use, before = np.empty((12, width)), np.zeros(width, np.int64), np.zeros(width, np.int64)
-        x1, cov1 = np.empty((m, 6)), np.empty((m, 6, 6))
-        ring, fix = np.empty((PLANES, width)), np.empty(PLANES)
+        x1, cov1, ring, fix = np.empty((m, 6)), np.empty((m, 6, 6)), np.empty((PLANES, width)), np.empty(PLANES)
         for i in range(chunk * CHUNK, min((chunk + 1) * CHUNK, n)):
             forget(mem)
             held = 0

@@ -5,9 +5,6 @@ the same for all emitters, and two filters run for each: one begun with the pres
 era before. The older one is asked. So it always knows between one and two eras of fixes, and whoever
 folds the same fixes from the beginning of the era before has the same numbers, to the last bit. Not
 for several threads at once.
-
-A filter that begins cannot tell whether the first position is news or the feed repeats what it lost
-long ago: the one begun with the era waits for the emitter to be heard elsewhere.
 """
 
 from __future__ import annotations
@@ -15,7 +12,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.rf._fix_trust import MOVING_M_S
 from engine.rf.track_bank import TrackBank, TrackStates, rounds
 
 ERA_S = 120.0
@@ -23,9 +19,6 @@ ERA_S = 120.0
 
 KNOWN_S = 2.0 * ERA_S
 """No track depends on a fix that is older than its newest by more than this, s."""
-
-WAIT_S = 30.0
-"""A filter waits no longer than this for a place that is not the first one of the era, s."""
 
 _FIRST_SLOTS = 64
 _NEVER = -(2**40)
@@ -46,9 +39,6 @@ class RollingBank:
     def __init__(self) -> None:
         self._bank = TrackBank(2 * _FIRST_SLOTS)
         self._era = np.full(_FIRST_SLOTS, _NEVER)
-        # of the present era: time, latitude and longitude of the first fix, and whether the young filter waits
-        self._first = np.full((_FIRST_SLOTS, 3), np.nan)
-        self._waits = np.ones(_FIRST_SLOTS, dtype=np.bool_)
         # where each emitter is: who is dropped leaves a place to others, and nobody is moved
         self._place = np.empty(0, dtype=np.int64)
         self._free = list(range(_FIRST_SLOTS))[::-1]
@@ -79,11 +69,7 @@ class RollingBank:
             young, old = 2 * here + now % 2, 2 * here + 1 - now % 2
             self._bank.forget(np.concatenate([young[behind >= 1], old[behind >= 2]]))
             self._era[here] = now
-            begins = behind >= 1
-            self._first[here[begins]] = fixes[mine[begins], :3]
-            self._waits[here] = (begins | self._waits[here]) & ~is_news(self._first[here], fixes[mine])
-            ready = ~self._waits[here]
-            self._bank.update(np.concatenate([young[ready], old]), np.concatenate([fixes[mine[ready]], fixes[mine]]))
+            self._bank.update(np.concatenate([young, old]), np.concatenate([fixes[mine], fixes[mine]]))
 
     def states(self, emitter: NDArray[np.int64]) -> TrackStates:
         """The older filter of some emitters, as it is now."""
@@ -108,20 +94,5 @@ class RollingBank:
             grown = max(2 * places, places + more)
             self._bank.grow(2 * grown)
             self._era = np.concatenate([self._era, np.full(grown - places, _NEVER)])
-            self._first = np.concatenate([self._first, np.full((grown - places, 3), np.nan)])
-            self._waits = np.concatenate([self._waits, np.ones(grown - places, dtype=np.bool_)])
             self._free = [*range(places, grown)[::-1], *self._free]
         self._place = np.concatenate([self._place, [self._free.pop() for _ in range(more)]]).astype(np.int64)
-
-
-def is_news(first: NDArray[np.float64], fixes: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which fixes (n, 8) cannot be repeats, knowing time, latitude and longitude of the first of the era, (n, 3).
-
-    Examples
-    --------
-    >>> fix = np.array([[5.0, 47.0, 8.0, 0.0, 200.0, 0.0, 0.0, np.nan]])
-    >>> is_news(np.array([[0.0, 47.0, 8.0]]), fix).tolist(), is_news(np.array([[0.0, 47.1, 8.0]]), fix).tolist()
-    ([False], [True])
-    """
-    elsewhere = (fixes[:, 1] != first[:, 1]) | (fixes[:, 2] != first[:, 2])
-    return elsewhere | (fixes[:, 4] <= MOVING_M_S) | (fixes[:, 0] - first[:, 0] > WAIT_S)

@@ -23,7 +23,7 @@ from engine.rf._imm_models import TUNED, Constants
 from engine.rf.forecast import WINDOW_FIXES, predict_batch
 from engine.rf.forecast_peers import LINE_FIXES, fit_line
 from engine.rf.forecast_score import interpolate_truth, normalised_error_squared
-from engine.rf.rolling_bank import ERA_S, is_news
+from engine.rf.rolling_bank import ERA_S
 from engine.rf.track_bank import TrackBank, TrackStates
 from engine.units import M_S_PER_FOOT_PER_MINUTE, M_S_PER_KNOT, METRES_PER_FOOT
 
@@ -139,13 +139,15 @@ def _turning(table: FixTable, ends: np.ndarray) -> np.ndarray:
     return total[last] - total[first][:, None] > 0
 
 
-def methods(t: Trial) -> Iterator[tuple[str, np.ndarray, np.ndarray, np.ndarray | None]]:
+def methods(t: Trial, *, endless: bool = False) -> Iterator[tuple[str, np.ndarray, np.ndarray, np.ndarray | None]]:
     """Name, east and north error (m) and normalised error squared of each method, arrays (moments, horizons)."""
     steps = np.broadcast_to(HORIZONS_S, t.lat.shape)
     p = predict_batch(*t.window[:7], t.window.n_fixes, steps, position_time_s=t.window.position_time_s)
     east, north = local_offset_m(p.lat, p.lon, t.lat, t.lon)
     yield "bank", *errors(followed(t), t)
     claimed = p.var_east_m2, p.var_north_m2, p.cov_east_north_m2
+    if endless:
+        yield "endless", *errors(followed(t, era_s=np.inf), t)
     yield "window", east, north, normalised_error_squared(east, north, *claimed)
     now = t.table.time_s[t.ends][:, None]
     rows = t.ends[:, None] - np.arange(LINE_FIXES - 1, -1, -1)
@@ -163,23 +165,20 @@ def methods(t: Trial) -> Iterator[tuple[str, np.ndarray, np.ndarray, np.ndarray 
     yield "dead reckoning", *local_offset_m(lat, lon, t.lat, t.lon), None
 
 
-def followed(t: Trial, tuning: Constants = TUNED) -> TrackStates:
+def followed(t: Trial, tuning: Constants = TUNED, era_s: float = ERA_S) -> TrackStates:
     """The tracks that pages ask (`engine.rf.rolling_bank`), followed fix by fix, at the moments drawn.
 
     Such a track is what its fixes since the last boundary of time but one say: so every era of every
-    track is a slot of its own, which is fed that era and, from the first news in it, the one before.
+    track is a slot of its own, which is fed that era and the one before. Eras without end are a bank
+    that forgets nothing.
     """
     table = t.table
     fixes = np.stack([table.time_s, table.lat, table.lon, table.alt_m, table.speed_m_s, table.track_deg,
                       table.vertical_rate_m_s, table.position_time_s], axis=1)  # fmt: skip
-    era = np.floor(table.time_s / ERA_S).astype(np.int64)
+    era = np.floor(table.time_s / era_s).astype(np.int64)
     key = table.group.astype(np.int64) * (era.max() + 2) + era
     piece = np.unique(key[t.ends])
     start, stop = np.searchsorted(key, piece - 1), np.searchsorted(key, piece, side="right")
-    first = np.searchsorted(key, key)
-    news = is_news(fixes[first, :3], fixes)
-    told = np.cumsum(news)
-    heard = told - told[first] + news[first] > 0
     place = np.full(key.size, -1)
     place[t.ends] = np.arange(t.ends.size)
     bank = TrackBank(piece.size, tuning)
@@ -189,8 +188,7 @@ def followed(t: Trial, tuning: Constants = TUNED) -> TrackStates:
         slots = np.flatnonzero(stop - start > k)
         rows = start[slots] + k
         now = key[rows] == piece[slots]
-        taken = heard[rows] | now
-        bank.update(slots[taken], fixes[rows[taken]])
+        bank.update(slots, fixes[rows])
         asked = (place[rows] >= 0) & now
         if asked.any():
             parts.append(bank.states(slots[asked]))
@@ -214,11 +212,11 @@ def _line_errors(
     return local_offset_m(said[0], said[1], t.lat, t.lon)
 
 
-def figures(t: Trial) -> pd.DataFrame:
+def figures(t: Trial, *, endless: bool = False) -> pd.DataFrame:
     """RMSE of every method at every horizon, of all moments and of the turning ones, on those all can answer."""
-    results = {name: (np.hypot(east, north), nees) for name, east, north, nees in methods(t)}
+    results = {name: (np.hypot(east, north), nees) for name, east, north, nees in methods(t, endless=endless)}
     # dead reckoning has no answer without a reported velocity; that shall not shrink what is compared
-    known = np.logical_and.reduce([np.isfinite(results[name][0]) for name in list(results)[:4]])
+    known = np.logical_and.reduce([np.isfinite(results[name][0]) for name in results if name != "dead reckoning"])
     error, nees = results["bank"]
     rows = []
     for h, horizon in enumerate(HORIZONS_S):
@@ -228,7 +226,8 @@ def figures(t: Trial) -> pd.DataFrame:
             for name, (error_m, _) in results.items():
                 used = error_m[mask, h][np.isfinite(error_m[mask, h])]
                 row[name] = np.sqrt(np.mean(used**2)) if used.size else np.nan
-            row["bank / line"] = row["bank"] / row["line"] if mask.any() else np.nan
+            for name in ("bank", *(["endless"] if endless else [])):
+                row[f"{name} / line"] = row[name] / row["line"] if mask.any() else np.nan
             row["median"] = np.median(error[mask, h]) if mask.any() else np.nan
             row["NEES"] = np.mean(nees[mask, h]) if mask.any() else np.nan
             for name, column in (("bank", "90 %"), ("window", "window 90 %")):
@@ -246,7 +245,7 @@ def markdown(table: pd.DataFrame) -> str:
             return str(value)
         if name in {"NEES", "90 %", "window 90 %"}:
             return f"{value:.2f}"
-        if name == "bank / line":
+        if name.endswith("/ line"):
             return f"{value:.3f}"
         return f"{value:.0f}" if value >= 100 or name == "horizon_s" else f"{value:.1f}"
 
@@ -264,7 +263,7 @@ def main() -> None:
         held_out = fixes if fixes["aircraft"].nunique() == 1 else fixes[~fitted(fixes["aircraft"])]
         t = trial(held_out, 20_000)
         whose = f"{held_out['aircraft'].nunique()} of {fixes['aircraft'].nunique()} aircraft or flights"
-        parts.append(f"### {name} ({whose})\n\n{markdown(figures(t))}\n")
+        parts.append(f"### {name} ({whose})\n\n{markdown(figures(t, endless=True))}\n")
         if name == FILES[0]:
             raw = figures(trial(held_out, 20_000, drop_late=False))
             parts.append(f"The same with every fix as truth, late ones too:\n\n{markdown(raw)}\n")
