@@ -1,7 +1,9 @@
 // The rotating volume: two fields on one scale, drawn by the vtk.js that Panel ships, with ground, emitters and planes.
 // The camera is the viewer's alone: new data never moves it.
 const LIBRARY = "static/extensions/panel/bundled/abstractvtkplot/vtk.js@30.1.0/vtk.js"
-const SMOOTH_MS = 45, REST_MS = 260, REST_AFTER_MS = 220, ANGLE = 30
+const SMOOTH_MS = 56, LEAST = 0.2, REST_MS = 260, REST_AFTER_MS = 220, ANGLE = 30
+// Samples along a ray are this many cells apart: at rest, and while the camera moves.
+const REST_STEP = 0.7, MOVING_STEP = 1.6
 const plain = (v) => v instanceof Map ? Object.fromEntries(v) : v ?? {}
 const bytes = (v) => v instanceof Uint8Array ? v : new Uint8Array(v?.buffer instanceof ArrayBuffer ? v.buffer : v ?? 0)
 const floats = (v) => { const b = bytes(v); return new Float32Array(b.slice().buffer) }
@@ -55,11 +57,21 @@ export function render({ model, el }) {
   }
   const classify = () => {
     if (!world || !cells || !table) return
-    const n = cells.nx * cells.ny * cells.nz, f = cells.data
+    const { nx, ny, nz, data: f } = cells, n = nx * ny * nz, size = [nx, ny, nz]
     if (world.values?.length !== 4 * n) return // `shape` makes room and calls again
-    const out = new Uint32Array(world.values.buffer)
-    for (let i = 0; i < n; i++) out[i] = table[f[i] << 8 | f[n + i]]
+    const out = new Uint32Array(world.values.buffer), low = [nx, ny, nz], high = [-1, -1, -1]
+    for (let k = 0, i = 0; k < nz; k++) for (let j = 0; j < ny; j++) {
+      let first = nx, last = -1
+      for (let x = 0; x < nx; x++, i++) if ((out[i] = table[f[i] << 8 | f[n + i]]) >>> 24) { if (x < first) first = x; last = x }
+      if (last >= 0) { [first, j, k].forEach((v, d) => { if (v < low[d]) low[d] = v }); [last, j, k].forEach((v, d) => { if (v > high[d]) high[d] = v }) }
+    }
     world.scalars.modified(); world.image.modified()
+    // No ray is followed where nothing can be seen: between the planes lies all that is not clear.
+    const at = world.image.getOrigin(), step = world.image.getSpacing()
+    world.planes.forEach((plane, p) => {
+      const d = p >> 1, cell = p & 1 ? high[d] + 1 : low[d] - 1
+      const origin = [0, 0, 0]; origin[d] = at[d] + step[d] * Math.min(Math.max(cell, 0), size[d] - 1); plane.setOrigin(...origin)
+    })
   }
   const shape = () => {
     if (!world || !cells) return
@@ -187,7 +199,7 @@ export function render({ model, el }) {
   }
 
   // -- drawing: one picture at a time, coarse while it moves, fine once it rests -----------------------
-  let due = 0, busy = false, moving = false, resting = 0, coarse = 0.5, fine = window.devicePixelRatio || 1
+  let due = 0, busy = false, moving = false, resting = 0, before = -1e9, coarse = 0.5, fine = window.devicePixelRatio || 1
   const wake = (still) => {
     due = true
     if (!still) { moving = true; clearTimeout(resting); resting = setTimeout(() => { moving = false; wake(true) }, REST_AFTER_MS) }
@@ -196,30 +208,41 @@ export function render({ model, el }) {
   const draw = () => {
     if (gone || !world || root.clientWidth < 8 || root.clientHeight < 8) { busy = false; return }
     due = false
-    const fast = moving, k = fast ? Math.min(coarse, fine) : fine, size = [root.clientWidth, root.clientHeight].map((v) => Math.max(8, Math.round(k * v)))
-    picture(k, fast, size)
-    const gl = world.gl, sync = gl.fenceSync(gl.SYNC_GPU_COMMANDS_COMPLETE, 0), since = performance.now()
+    const fast = moving, k = fast ? Math.min(coarse, fine) : fine, since = performance.now(), most = window.devicePixelRatio || 1
+    const between = since - before
+    before = fast ? since : -1e9
+    // Lines are as sharp as the screen, unless rays have to be few while it moves.
+    const sharp = fast && k < 0.6 * most ? 0.6 * most : most
+    picture(sharp, k / sharp, fast)
+    const drawn = () => {
+      const ms = fast && between < 300 ? between : performance.now() - since
+      // Part of the way towards the fineness that this machine draws in the time there is, and in steps: each costs a look at the shaders.
+      const better = Math.min(most, Math.max(fast ? LEAST : 0.5, k * ((fast ? SMOOTH_MS : REST_MS) / Math.max(ms, 2)) ** 0.25))
+      if (fast && Math.abs(better / k - 1) > 0.04) coarse = better
+      if (!fast && (better < 0.8 * k || better > 1.25 * k)) fine = better
+      pace.textContent = `${ms.toFixed(0)} ms · ${Math.round(100 * k)} %${lastBytes ? ` · ${(lastBytes / 1024).toFixed(1)} kB` : ""}`
+      Object.assign(root.dataset, { ms: ms.toFixed(1), pictures: String(Number(root.dataset.pictures ?? 0) + 1), fast: String(fast), fineness: k.toFixed(3), camera: camera.join(",") })
+    }
+    // While it moves the browser sets the pace: one picture is drawn while the last one is brought to the screen.
+    if (fast) { requestAnimationFrame(() => { if (gone) return; drawn(); if (due) draw(); else busy = false }); return }
+    const gl = world.gl, sync = gl.fenceSync(gl.SYNC_GPU_COMMANDS_COMPLETE, 0)
     gl.flush()
     const poll = () => {
       if (gone) return
       if (gl.clientWaitSync(sync, 0, 0) === gl.TIMEOUT_EXPIRED) { setTimeout(poll, 3); return }
       gl.deleteSync(sync)
-      const ms = performance.now() - since, aimed = fast ? SMOOTH_MS : REST_MS
-      // Half-way towards the fineness that this machine can draw in the time there is.
-      const better = Math.min(window.devicePixelRatio || 1, Math.max(0.2, k * Math.sqrt(aimed / Math.max(ms, 2)))) ** 0.5 * k ** 0.5
-      if (fast) coarse = better
-      else if (better < 0.8 * k) fine = Math.max(better, 0.5)
-      pace.textContent = `${ms.toFixed(0)} ms · ${Math.round(100 * k)} %${lastBytes ? ` · ${(lastBytes / 1024).toFixed(1)} kB` : ""}`
-      Object.assign(root.dataset, { ms: ms.toFixed(1), pictures: String(Number(root.dataset.pictures ?? 0) + 1), fast: String(fast), camera: camera.join(",") })
+      drawn()
       if (due) requestAnimationFrame(draw); else busy = false
     }
     poll()
   }
-  const picture = (k, fast, size) => {
-    const c = aim(), cam = world.camera
-    world.gl_window.setSize(...size)
-    const step = box()[0] / (cells?.nx ?? 64)
-    world.mapper.setSampleDistance(step * (fast ? 1.4 : 0.7))
+  // Lines and points are drawn at `k` of the screen's pixels; of those, rays are cast at a share.
+  const picture = (k, rays, fast) => {
+    const c = aim(), cam = world.camera, apart = box()[0] / (cells?.nx ?? 64) * (fast ? MOVING_STEP : REST_STEP)
+    world.gl_window.setSize(...[root.clientWidth, root.clientHeight].map((v) => Math.max(8, Math.round(k * v))))
+    world.cast(rays)
+    // vtk.js works the distance of the samples into the opacities, but not anew when it changes.
+    if (world.mapper.getSampleDistance() !== apart) { world.mapper.setSampleDistance(apart); world.opaque.modified() }
     for (const [name, pixels] of [["now", 4.5], ["ahead", 3], ["chosen", 9]]) world.parts[name].property.setPointSize(Math.max(1, pixels * k))
     cam.setViewUp(0, 0, 1); cam.setFocalPoint(...c.focal); cam.setPosition(...c.eye); cam.setViewAngle(ANGLE)
     world.renderer.resetCameraClippingRange()
@@ -264,12 +287,21 @@ export function render({ model, el }) {
     let V
     try { V = await library() } catch (error) { told.textContent = `${error.message}. Slice and section show the same field.`; return }
     if (gone) return
-    const { vtkRenderWindow, vtkRenderer, vtkRenderWindowInteractor, vtkVolume, vtkVolumeMapper, vtkActor, vtkMapper } = V.Rendering.Core
+    const { vtkRenderWindow, vtkRenderer, vtkVolume, vtkVolumeMapper, vtkActor, vtkMapper } = V.Rendering.Core
     const renderer = vtkRenderer.newInstance(), win = vtkRenderWindow.newInstance(), gl_window = V.Rendering.OpenGL.vtkRenderWindow.newInstance()
     win.addRenderer(renderer); gl_window.setContainer(stage); gl_window.setSize(64, 64); win.addView(gl_window)
-    // The mapper asks the interactor whether it animates; it hears no event.
-    const interactor = vtkRenderWindowInteractor.newInstance(); interactor.setView(gl_window); interactor.initialize()
     const mapper = vtkVolumeMapper.newInstance({ autoAdjustSampleDistances: false, maximumSamplesPerRay: 600 }), volume = vtkVolume.newInstance()
+    // In place of vtk.js's interactor: while it "animates", rays are cast at a share of the window's pixels.
+    let share = 1, rescale = () => {}
+    win.setInteractor({
+      isAnimating: () => share < 1, render: () => gl_window.traverseAllPasses(),
+      onAnimationFrameRateUpdate: (call) => { rescale = call; return { unsubscribe: () => { rescale = () => {} } } },
+    })
+    const planes = Array.from({ length: 6 }, (_, p) => {
+      const normal = [0, 0, 0]; normal[p >> 1] = p & 1 ? -1 : 1
+      const plane = V.Common.DataModel.vtkPlane.newInstance({ normal }); mapper.addClippingPlane(plane); return plane
+    })
+    const cast = (rays) => { share = rays; mapper.setImageSampleDistance(1 / rays); rescale() }
     volume.setMapper(mapper); volume.setVisibility(false)
     const property = volume.getProperty(), opaque = V.Common.DataModel.vtkPiecewiseFunction.newInstance()
     opaque.addPoint(0, 0); opaque.addPoint(255, 1)
@@ -285,14 +317,15 @@ export function render({ model, el }) {
       renderer.addActor(actor); parts[name] = { data, actor, property: actor.getProperty() }
     }
     renderer.addVolume(volume)
+    gl_window.initialize()
     const canvas = gl_window.getCanvas()
     canvas.dataset.picture = ""; canvas.setAttribute("aria-hidden", "true")
-    world = { V, renderer, window: win, gl_window, mapper, volume, parts, camera: renderer.getActiveCamera(), gl: gl_window.getContext() }
+    world = { V, renderer, window: win, gl_window, mapper, volume, parts, opaque, planes, cast, camera: renderer.getActiveCamera(), gl: gl_window.getContext() }
     root.dataset.gl = "ok"
     look(); shape(); ground()
   }
   // Asked for a picture to take along: fine, and while it is still in the buffer.
-  const hand = () => { if (world && root.clientWidth > 8) picture(window.devicePixelRatio || 1, false, [root.clientWidth, root.clientHeight].map((v) => Math.round(v * (window.devicePixelRatio || 1)))) }
+  const hand = () => { if (world && root.clientWidth > 8) picture(window.devicePixelRatio || 1, 1, false) }
   document.addEventListener("scythe-before-png", hand)
   const resized = new ResizeObserver(() => wake(true)); resized.observe(root)
   model.on("volume", receive)

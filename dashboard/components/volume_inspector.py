@@ -100,7 +100,7 @@ def legend_html(low: float, high: float, unit: str, theme: str, exaggeration: fl
     p = THEMES[theme]
     step = next(s for s in (1, 2, 5, 10, 20, 50) if (high - low) / s <= 7)
     ticks = "".join(
-        f'<i style="left:{100 * (v - low) / (high - low):.1f}%">{v:g}</i>'
+        f'<i style="left:{100 * (v - low) / (high - low):.1f}%">{f"{v:g}".replace("-", "−")}</i>'
         for v in np.arange(np.ceil(low / step) * step, high + 1e-9, step)
     )
     bars = "".join(f'<b style="background:{_gradient(layer, theme)}"></b>' for layer in ("field", "forecast"))
