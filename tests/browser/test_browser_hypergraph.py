@@ -10,6 +10,7 @@ import re
 import time
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -107,6 +108,26 @@ def drag(tab: Tab, corners: list[tuple[float, float]]) -> None:
     settled(tab)
 
 
+def accounted(tab: Tab) -> dict[str, int]:
+    """What the page says became of the file handed in, by line."""
+    tab.page.get_by_text("records read").wait_for()
+    told = tab.ask(
+        "(() => { const all = (n) => [...n.querySelectorAll('*')].flatMap((e) => e.shadowRoot ? all(e.shadowRoot) :"
+        "e.tagName === 'DT' ? [[e.textContent, e.nextElementSibling.textContent]] : []);"
+        "return Object.fromEntries(all(document.getElementById('controls'))) })()"
+    )
+    return {name: int(re.sub(r"\D", "", n)) for name, n in told.items()}
+
+
+def packets_in(path: Path) -> int:
+    """Packets of a capture, counted along its record headers (libpcap's format, little-endian)."""
+    data, at, count = path.read_bytes(), 24, 0
+    assert data[:4] == b"\xd4\xc3\xb2\xa1"
+    while at < len(data):
+        at, count = at + 16 + int.from_bytes(data[at + 8 : at + 12], "little"), count + 1
+    return count
+
+
 def test_a_file_handed_in_is_accounted_for_and_becomes_the_graph(page, tmp_path):
     page.until("() => document.getElementById('picture').dataset.state === 'empty'")
     assert "Hand in a file" in page.page.locator("#veil p").inner_text()
@@ -115,13 +136,7 @@ def test_a_file_handed_in_is_accounted_for_and_becomes_the_graph(page, tmp_path)
     records = communities(COMMUNITIES, HOSTS) + hostile()
     file = write(tmp_path / f"{IMAGE.replace('/', '')}.json", records, broken=BROKEN)
     page.page.locator("input[type=file]").set_input_files(file)
-    page.page.get_by_text("records read").wait_for()
-    told = page.ask(
-        "(() => { const all = (n) => [...n.querySelectorAll('*')].flatMap((e) => e.shadowRoot ? all(e.shadowRoot) :"
-        "e.tagName === 'DT' ? [[e.textContent, e.nextElementSibling.textContent]] : []);"
-        "return Object.fromEntries(all(document.getElementById('controls'))) })()"
-    )
-    count = {name: int(re.sub(r"\D", "", n)) for name, n in told.items()}
+    count = accounted(page)
     assert count["records read"] == len(records) + BROKEN
     assert count["taken over"] == count["events"] == len(records)
     assert sum(n for name, n in count.items() if name.startswith("refused")) == BROKEN
@@ -278,6 +293,24 @@ def test_hostile_names_stay_text(page):
     wait_for(lambda: set(page.ask(colours)) == {"rgb(227, 234, 239)"}, "all text in the colour of the dark theme")
     page.picture("hypergraph-dark")
     page.assert_quiet()
+
+
+def test_a_real_capture_handed_in_while_the_page_loads_is_accounted_for_packet_by_packet(tabs, server, real_data):
+    capture = real_data("net/pcap/suricata-tls-subjectaltname.pcap")
+    assert capture.stat().st_size > 1 << 20, "more than one piece: each waits for the answer to the one before"
+    tab = tabs(server, None)
+    held = tab.slow_to_load()
+    tab.open("/hypergraph")
+    wait_for(lambda: tab.ask("1") and held, "the page to say that it has loaded")
+    tab.page.locator("input[type=file]").set_input_files(capture)
+    # A file as large as a piece is read by then, and the first piece on its way.
+    tab.ask("() => new Promise((done) => { const file = new FileReader(); file.onload = () => done(1);"
+            "file.readAsDataURL(new Blob([new Uint8Array(1 << 20)])) })")  # fmt: skip
+    held.pop()()
+    count = accounted(tab)
+    refused = sum(n for name, n in count.items() if name.startswith("refused"))
+    assert count["records read"] == packets_in(capture) == count["taken over"] + refused
+    assert count["taken over"] > 0 and count["events"] > 0
 
 
 def test_what_is_selected_goes_along_to_other_pages(tabs, server):
