@@ -46,6 +46,7 @@ from engine.hypergraph.graph_snapshot import GraphSnapshot
 from engine.ingest.protocol import CaptureEngine
 from engine.log_writer import LogWriter
 from engine.monitoring import Monitoring
+from engine.recent import recent_events
 from engine.rf.field import power_field
 from engine.rf.forecast import WINDOW_FIXES
 from engine.rf.grid import Grid
@@ -348,13 +349,10 @@ class Station:
 
     def _catch_up(self) -> pa.Table | None:
         """Fold what the log holds of the recent past, so that a restart shows what was known; None if it is empty."""
-        last = self.log.last_time()
-        if last is None:
-            return None
-        end = pd.Timestamp(last)
-        recent = self.log.between(end - pd.Timedelta(seconds=LIVE_TRAIL_S), end)
-        self.trails_fold.apply(recent)
-        self.tracks_fold.apply(recent)
+        recent = recent_events(self.log, LIVE_TRAIL_S)
+        if recent is not None:
+            self.trails_fold.apply(recent)
+            self.tracks_fold.apply(recent)
         return recent
 
     def _compute(self, spec: FieldSpec, moment_s: float) -> FieldFrame:

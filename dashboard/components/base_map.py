@@ -35,6 +35,9 @@ View = tuple[float, float, float, float]
 TILES_URL = "https://tile.openstreetmap.org/{Z}/{X}/{Y}.png"
 """Online tiles, fetched by the browser only when the viewer turns them on."""
 
+LABELS_PX = 62
+"""Room for latitudes with two decimals, whatever is in view: the frame does not change its width as labels do."""
+
 _MAP_JS = (ASSETS / "map.js").read_text()
 
 
@@ -104,7 +107,8 @@ class BaseMap:
         self.figure = figure(
             x_range=x_range, y_range=y_range, x_axis_type="mercator", y_axis_type="mercator",
             sizing_mode="stretch_both", tools=[PanTool(), wheel, BoxZoomTool(match_aspect=True), ResetTool()],
-            active_scroll=wheel, toolbar_location="above", min_border=4, output_backend="canvas",
+            active_scroll=wheel, toolbar_location="above", min_border=4, min_border_left=LABELS_PX,
+            output_backend="canvas",
             x_axis_label="Longitude (°)", y_axis_label="Latitude (°)", lod_threshold=None,
         )  # fmt: skip
         self.figure.toolbar.logo = None
