@@ -13,7 +13,7 @@ from engine.events import EventLog
 logger = logging.getLogger(__name__)
 
 MOST_EVENTS = 1_000_000
-"""Events that a start folds, about: half a minute of work, some 300 MB. Of more the newest are taken; the log says so."""
+"""Events that a start folds, some 300 MB and half a minute of work. Of more the newest are taken; the log says so."""
 
 _PARTS = 720
 
