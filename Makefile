@@ -7,9 +7,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_ARGS ?=
-# Three workers on two cores, for tests that drive a browser mostly wait; a file of tests to each at a time, shared out
-# as tests/sharing_out.py says. Tests marked slow are run by make test-all.
-WORKERS ?= -n 3 --dist loadfile
+# Two workers, a file of tests to each at a time, shared out
+# as tests/sharing_out.py says: with a third, browsers wait in vain. Tests marked slow are run by make test-all.
+WORKERS ?= -n 2 --dist loadfile
 
 # 'threadsafe' lets Numba take tbb or omp and nothing else: its third layer, workqueue, kills the process when two
 # threads compute at once. The wheel brings omp, which needs the system's libgomp. GNU OpenMP does not survive a fork

@@ -10,13 +10,14 @@ from dashboard.components.csv_cells import csv_of_frame
 from dashboard.components.drift_state import DriftState
 from dashboard.exports import Export, Maker, moment_of, state_of
 from engine.frames.drift_frame import DriftFrame, DriftSpec
+from engine.frames.spec import hundredths
 from engine.station import Station
 
 
 def _drift(make: Callable[[DriftFrame], bytes]) -> Maker:
     def export(query: dict[str, str], station: Station) -> bytes:
         state = state_of(query, DriftState())
-        moment_s = float(round(moment_of(state, query, station)))
+        moment_s = hundredths(moment_of(state, query, station))
         return make(station.monitoring.board.frame(DriftSpec(float(state.window_s), moment_s)))
 
     return export

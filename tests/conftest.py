@@ -75,3 +75,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneBrowserAt
 
     config.option.loadscopereorder = False
     return OneBrowserAtATime(config, log)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Why tests were tried again: what passes at the second try is a fault as well, of the test or of what it tests."""
+    for report in terminalreporter.stats.get("rerun", []):
+        said = [line for line in report.longreprtext.splitlines() if line.startswith("E  ")]
+        terminalreporter.write_line(f"tried again: {report.nodeid}")
+        for line in said[:6]:
+            terminalreporter.write_line(line[:1500])

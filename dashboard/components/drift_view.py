@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pandas as pd
@@ -27,6 +28,7 @@ from dashboard.components.multiples import Multiples
 from dashboard.components.page_view import PageView
 from dashboard.components.widget_style import styled
 from engine.frames.drift_frame import DriftFrame, DriftSpec
+from engine.frames.spec import hundredths
 from engine.station import Station
 
 LIST_HEIGHT, MAP_HEIGHT = 250, 400
@@ -79,8 +81,10 @@ class DriftView(PageView):
 
     def spec(self) -> DriftSpec:
         """What this view needs computed."""
-        moment_s = self.moment_s
-        return DriftSpec(float(self.state.window_s), None if moment_s is None else float(round(moment_s)))
+        moment_s = hundredths(self.moment_s)
+        if moment_s is not None and self.state.mode == "replaying":
+            moment_s = float(math.floor(moment_s))  # monitors speak once a second; four frames of it would be the same
+        return DriftSpec(float(self.state.window_s), moment_s)
 
     def draw(self) -> None:
         """Draw the newest frame, ask for another when window or moment changed."""

@@ -25,6 +25,7 @@ from dashboard.components.run_thumbnails import shared_thumbnails
 from dashboard.components.runs_state import MAX_COMPARED, RunsState
 from dashboard.components.widget_style import WIDGET_CSS
 from dashboard.theme import ASSETS
+from engine.frames.spec import hundredths
 from engine.station import Station
 
 TABLE_PX = 232
@@ -168,7 +169,7 @@ class RunsView(PageView):
 
     def _found(self) -> Listing:
         s, table = self.state, self.desk.table(self.state.hunt)
-        moment = None if self.moment_s is None else round(self.moment_s, 1)
+        moment = hundredths(self.moment_s)
         key = (id(table), s.where, s.order, moment)
         if self._listing is None or key != self._key:
             self._listing, self._key, self._kept = listing(table, s, moment), key, table

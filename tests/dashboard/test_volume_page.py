@@ -91,7 +91,8 @@ def test_the_picture_of_a_link_is_that_of_the_moment_it_was_copied_at(hundredths
     wanted = volume_spec(mine, mine.moment_s)
     assert volume_spec(yours, yours.moment_s) == wanted
     # Its caption says the second that the strip says.
-    assert math.floor(wanted.moment_s) == math.floor(moment_s + 1e-6) and 0.0 <= moment_s + 1e-6 - wanted.moment_s < 0.011
+    assert math.floor(wanted.moment_s) == math.floor(moment_s + 1e-6)
+    assert 0.0 <= moment_s + 1e-6 - wanted.moment_s < 0.011
 
 
 def test_the_automatic_detail_is_coarser_while_a_replay_runs():
