@@ -184,13 +184,16 @@ def gas_path_attenuation_db(
     shape = np.broadcast_shapes(np.shape(alt1_m), np.shape(alt2_m), np.shape(distance_m))
     ends = [np.broadcast_to(np.asarray(v, dtype=np.float64), shape).ravel() for v in (alt1_m, alt2_m, distance_m)]
     alt1, alt2, distance = (np.ascontiguousarray(v) for v in ends)
-    short = ~(distance >= np.abs(alt2 - alt1) * (1.0 - 1e-9))
+    # Ends as far from the centre of the earth as they are make a distance some nanometres uncertain.
+    rise = np.abs(alt2 - alt1)
+    short = ~(distance >= rise * (1.0 - 1e-9) - 1e-8)
     if short.any():
         k = int(np.flatnonzero(short)[0])
         raise ValueError(
             f"distance_m is {distance[k]} m between heights of {alt1[k]} and {alt2[k]} m; "
             "it must be at least their difference"
         )
+    distance = np.maximum(distance, rise)
     heights = _layer_heights()
     specific = gas_attenuation_db_per_km(freq_hz, *reference_atmosphere(heights, surface_water_vapour_g_m3))
     out = np.empty(alt1.size)

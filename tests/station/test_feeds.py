@@ -59,7 +59,8 @@ def assert_invented(feed):
 
 
 def test_the_recorded_sample_says_that_it_is_recorded(real_data, log):
-    real_data(SAMPLE)
+    for name in (SAMPLE, "net/eve-2.json"):
+        real_data(name)
     feed = open_feed(Settings(backfill_s=BACKFILL_S), log)
     assert not feed.synthetic and "Recorded" in feed.label and "SYNTHETIC" not in feed.label
     events = played(feed)
