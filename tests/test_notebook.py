@@ -15,6 +15,8 @@ import pytest
 from nbclient import NotebookClient
 from pyproj import Transformer
 
+from engine.feeds import NETWORK_SAMPLE, TDOA_SAMPLE
+
 ROOT = Path(__file__).parents[1]
 NOTEBOOK = ROOT / "docs" / "notebooks" / "field.ipynb"
 
@@ -103,7 +105,9 @@ Done = tuple[Listener, list[dict[str, Any]]]
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory, real_data: Callable[[str], Path]) -> Done:
     """The executed notebook and the answers of the probes; everything it writes goes to a temporary folder."""
-    real_data("tracks/switzerland.json.gz")
+    # All that the sample plays: where one is missing it is fetched or invented, and that is said, as it should be.
+    for name in ("tracks/switzerland.json.gz", NETWORK_SAMPLE, *TDOA_SAMPLE):
+        real_data(name)
     folder = tmp_path_factory.mktemp("notebook")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DATA_DIR", str(folder / "data"))

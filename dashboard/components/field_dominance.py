@@ -9,15 +9,15 @@ from html import escape
 from typing import Any
 
 import numpy as np
-import panel as pn
 from bokeh.events import Tap
 from bokeh.models import ColumnDataSource, FixedTicker, LinearColorMapper
 from bokeh.models.annotations import ColorBar
 from bokeh.models.glyphs import Image
 from bokeh.palettes import Viridis256
 
+from dashboard.components.widget_style import told_beside
 from dashboard.state import ViewState
-from dashboard.theme import ASSETS, THEMES, hex_colours, ramp
+from dashboard.theme import THEMES, hex_colours, ramp
 from engine.frames.field_dominance import SPAN_DB, Dominance
 from engine.frames.field_frame import FieldFrame
 
@@ -66,13 +66,7 @@ class DominanceLayer:
         self._figure = figure
         self._scale = LinearColorMapper(palette=palette("ab", 0.0)[1:], low=-SPAN_DB, high=SPAN_DB)
         self.bar: Any = None
-        self.panel = pn.pane.HTML(
-            "",
-            visible=False,
-            stylesheets=[(ASSETS / "inspector.css").read_text()],
-            sizing_mode="stretch_width",
-            margin=0,
-        )
+        self.panel = told_beside()
         self._frame: FieldFrame | None = None
         self._place: tuple[float, float] | None = None
 

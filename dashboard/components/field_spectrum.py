@@ -8,11 +8,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import panel as pn
 
 from dashboard.components.latest import Latest
+from dashboard.components.widget_style import told_beside
 from dashboard.state import ViewState
-from dashboard.theme import ASSETS, THEMES, field_colours
+from dashboard.theme import THEMES, field_colours
 from engine.frames.field_frame import FieldFrame
 from engine.frames.field_spectrum import MIN_REFERENCE, ONE_IN, REFERENCE_STEP_S, FieldSpectrum, SpectrumWindow
 
@@ -40,13 +40,7 @@ class SpectrumPanel:
 
     def __init__(self, state: ViewState) -> None:
         self.state = state
-        self.panel = pn.pane.HTML(
-            "",
-            visible=False,
-            stylesheets=[(ASSETS / "inspector.css").read_text()],
-            sizing_mode="stretch_width",
-            margin=0,
-        )
+        self.panel = told_beside()
         self._window = SpectrumWindow()
         self._latest = Latest()
         self._drawn: tuple[FieldFrame, str] | None = None

@@ -23,3 +23,9 @@ def heading(text: str) -> pn.viewable.Viewable:
     """A small heading between groups of controls; `text` is ours, never data."""
     css = (ASSETS / "heading.css").read_text()
     return pn.pane.HTML(text, stylesheets=[css], margin=(10, 0, 2, 0))
+
+
+def told_beside() -> pn.pane.HTML:
+    """A part of the inspector that is empty and hidden until it is asked for; its texts are escaped by who fills it."""
+    css = (ASSETS / "inspector.css").read_text()
+    return pn.pane.HTML("", visible=False, stylesheets=[css], sizing_mode="stretch_width", margin=0)

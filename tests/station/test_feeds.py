@@ -11,7 +11,7 @@ from engine.config import Settings
 from engine.events.log import EventLog
 from engine.events.queue import BoundedQueue
 from engine.events.schema import SCHEMA
-from engine.feeds import SAMPLE, open_feed
+from engine.feeds import NETWORK_SAMPLE, SAMPLE, open_feed
 
 BACKFILL_S = 600.0
 
@@ -59,7 +59,7 @@ def assert_invented(feed):
 
 
 def test_the_recorded_sample_says_that_it_is_recorded(real_data, log):
-    for name in (SAMPLE, "net/eve-2.json"):
+    for name in (SAMPLE, NETWORK_SAMPLE):
         real_data(name)
     feed = open_feed(Settings(backfill_s=BACKFILL_S), log)
     assert not feed.synthetic and "Recorded" in feed.label and "SYNTHETIC" not in feed.label
