@@ -356,7 +356,7 @@ class Station:
         return recent
 
     def _compute(self, spec: FieldSpec, moment_s: float) -> FieldFrame:
-        return frame_of(spec, self.scenes.scene(moment_s, live=spec.moment_s is None))
+        return frame_of(spec, self.scenes.scene(moment_s, live=spec.moment_s is None), self.board.go_on)
 
     def _beat(self) -> None:
         """Tell how things are even while a frame takes long: a slow picture is no dead server."""

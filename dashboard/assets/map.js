@@ -1,6 +1,7 @@
 // Client side of the map, called from small Bokeh callbacks: square metres, the view reported once it
 // rests, a cursor read-out from the picture that is already here, and the picture to take along.
 (() => {
+  const REST_MS = 40, TURN_MS = 35
   const maps = new WeakMap()
   const memory = (fig) => { if (!maps.has(fig)) maps.set(fig, { wanted: null, fitted: null, timer: 0 }); return maps.get(fig) }
 
@@ -16,16 +17,24 @@
     m.number = (m.number ?? 0) + 1
     viewport.data = { v: [...now, m.number] }
   }
-  // A view that rests is reported. Where the server answers each report, it is told while the hand still moves: one
-  // report is under way at a time, the newest view goes when its answer has come.
+  // A view that rests is reported. Where the server answers each report, it is told while the hand still moves: of a
+  // drag one report is under way at a time, the newest view goes when its answer has come or when the hand rests; turns
+  // of a wheel come in bursts, and the pictures between would hold up the last.
   const report = (fig, viewport, answered) => {
-    const m = memory(fig)
+    const m = memory(fig), soon = (ms) => { m.timer = setTimeout(() => send(fig, viewport), Math.max(0, ms)) }
     clearTimeout(m.timer)
+    if (!m.due) m.since = performance.now()
     m.due = true
-    if (!answered) m.timer = setTimeout(() => send(fig, viewport), 160)
-    else if (answered.data.n[0] >= (m.number ?? 0)) m.timer = setTimeout(() => send(fig, viewport), 0)
-    else m.timer = setTimeout(() => send(fig, viewport), Math.max(0, m.sent + 120 - performance.now()))
+    // However long the hand goes on, after 120 ms some view goes.
+    const late = (since) => (since ?? 0) + 120 - performance.now()
+    if (!answered) soon(160)
+    else if (!m.dragged) soon(Math.min(TURN_MS, late(m.since)))
+    else if (answered.data.n[0] >= (m.number ?? 0)) soon(0)
+    else soon(Math.min(REST_MS, late(m.sent)))
   }
+  const drag = (fig) => { memory(fig).dragged = true }
+  // The hand has let go: nobody needs the picture of the view before.
+  const rest = (fig, viewport) => { memory(fig).dragged = false; if (memory(fig).due) send(fig, viewport) }
   const answer = (fig, viewport, answered) => {
     const m = memory(fig)
     if (answered.data.n[0] < (m.number ?? 0)) return
@@ -50,14 +59,16 @@
     const across = (east - west) / w, up = (north - south) / h
     const scale = up > across && up < 1.02 * across ? across : Math.max(across, up)
     const cx = (west + east) / 2, cy = (south + north) / 2
-    // Bokeh runs its callbacks later than this: they know a fitted view by its numbers.
+    // Bokeh runs its callbacks later than this: until the hand moves they know a fitted view by its numbers.
+    m.still = true
     m.fitted = [cx - scale * w / 2, cy - scale * h / 2, cx + scale * w / 2, cy + scale * h / 2]
     x.setv({ start: m.fitted[0], end: m.fitted[2] }); y.setv({ start: m.fitted[1], end: m.fitted[3] })
     report(fig, viewport, answered)
   }
   const moved = (fig, viewport, answered) => {
     const m = memory(fig), now = [fig.x_range.start, fig.y_range.start, fig.x_range.end, fig.y_range.end]
-    if (!m.fitted || now.every((v, i) => v === m.fitted[i])) return
+    if (!m.fitted || (m.still && now.every((v, i) => v === m.fitted[i]))) return
+    m.still = false
     window.scythe?.used("pan")
     m.wanted = now
     m.sizes = new Set()
@@ -111,5 +122,5 @@
     a.href = URL.createObjectURL(blob); a.download = `${location.pathname.match(/^\/(\w+)$/)?.[1] ?? "field"}.png`; a.click()
     setTimeout(() => URL.revokeObjectURL(a.href), 10000)
   }
-  window.scytheMap = { fit, moved, answer, readout, left, png, drawn }
+  window.scytheMap = { fit, moved, drag, rest, answer, readout, left, png, drawn }
 })()

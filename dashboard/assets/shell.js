@@ -43,7 +43,7 @@
   // Three hints for the first minute; each goes for good once it was followed.
   const seen = (name) => { try { return localStorage.getItem(`scythe-hint-${name}`) } catch { return "1" } }
   const hint = (name) => document.querySelector(`#hints [data-hint="${name}"]`)
-  const used = (name) => { try { localStorage.setItem(`scythe-hint-${name}`, "1") } catch { /* private mode */ } hint(name)?.classList.remove("due") }
+  const used = (name) => { if (seen(name)) return; try { localStorage.setItem(`scythe-hint-${name}`, "1") } catch { /* private mode */ } hint(name)?.classList.remove("due") }
   document.addEventListener("DOMContentLoaded", () => { for (const due of document.querySelectorAll("#hints [data-hint]")) if (!seen(due.dataset.hint)) due.classList.add("due") })
   // What is taken along is fetched by the link of the view itself, at the moment on the screen.
   document.addEventListener("click", (e) => {

@@ -155,12 +155,15 @@ export function render({ model, el }) {
   const otherTheme = () => say({ do: "theme" })
   document.addEventListener("scythe-link", link); document.addEventListener("scythe-theme", otherTheme)
   // The address bar holds the whole view, so that a reload comes back to it.
+  let written = 0
   const address = () => {
     const root = document.documentElement
     root.dataset.query = model.query
     if (new URLSearchParams(model.query).get("select")) window.scythe?.used("pick")
     const wall = root.classList.contains("kiosk") ? "&kiosk=1" : ""
-    if (model.query && document.getElementById("picture")) history.replaceState(null, "", `${location.pathname}?${model.query}${wall}`)
+    // Once a hand rests: browsers count how often an address is written, and stop at some number.
+    clearTimeout(written)
+    if (model.query && document.getElementById("picture")) written = setTimeout(() => history.replaceState(null, "", `${location.pathname}?${model.query}${wall}`), 100)
   }
   // States of the picture are drawn over it, in the shell: loading, empty, failed.
   // The bar under the top edge runs from the browser's wish for a view until the server has drawn it.

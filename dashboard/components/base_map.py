@@ -215,6 +215,9 @@ class BaseMap:
             "fig.y_range.setv({start: v[1], end: v[3]});"
             f"window.scytheMap && scytheMap.fit(fig, viewport, true, {answered})",
         )
+        if self._answered is not None:
+            f.js_on_event("panstart", CustomJS(args={"fig": f}, code="window.scytheMap && scytheMap.drag(fig)"))
+            f.js_on_event("panend", CustomJS(args=args, code="window.scytheMap && scytheMap.rest(fig, viewport)"))
         f.js_on_event("doubletap", go_home)
         f.js_on_event("reset", go_home)
         self.home.js_on_change("data", go_home)

@@ -35,7 +35,7 @@ EMPTY_SELECTION: dict[str, dict[str, Any]] = {
 
 def in_view(frame: FieldFrame, view: tuple[float, float, float, float]) -> np.ndarray:
     """Indices of the emitters in view."""
-    x, y = frame.emitter_xy(frame.now)
+    x, y = frame.now_xy
     west, south, east, north = view
     dx, dy = 0.02 * (east - west), 0.02 * (north - south)
     return np.flatnonzero((x > west - dx) & (x < east + dx) & (y > south - dy) & (y < north + dy))
@@ -50,13 +50,12 @@ def emitter_columns(frame: FieldFrame, view: tuple[float, float, float, float], 
         float32 columns x, y, px, py (m, Web Mercator; p: predicted), angle (rad), alt_m, speed (m/s),
         eirp (dBm), age (s), and text columns id, name, label, marker, assumed.
     """
-    if not len(frame.tracks):
+    if not len(frame.tracks) or (frame.crowd is not None and not selected):
         return EMPTY_EMITTERS
     i = in_view(frame, view)
     if frame.crowd is not None:
         i = i[frame.tracks.table["id"].to_numpy(dtype=object)[i] == selected]
-    x, y = frame.emitter_xy(frame.now)
-    px, py = frame.emitter_xy(frame.ahead)
+    (x, y), (px, py) = frame.now_xy, frame.ahead_xy
     table = frame.tracks.table
     track = np.asarray(frame.now.track_deg)[i]
     moving = np.isfinite(track) & (np.asarray(frame.now.speed_m_s)[i] > 1.0)

@@ -29,6 +29,9 @@ TRAIL_PERIOD_S = 5.0
 UNITS = {"inverse_square": "dB re 1 m⁻²"}
 """Unit of the field by model."""
 
+DOT = 255
+"""Level of a dot of a crowd among those of the trails."""
+
 _LAYERS = ("field", "forecast", "trails")
 
 EMPTY_IMAGE: dict[str, list[Any]] = {"image": [], "x": [], "y": [], "dw": [], "dh": []}
@@ -58,7 +61,7 @@ class FieldMap(pn.viewable.Viewer):
         )
         self.frame: FieldFrame | None = None
         self._sent: dict[str, tuple[Any, float, np.ndarray]] = {}
-        self._selecting = False
+        self._selecting = self._dotted = False
         self._styled = state.theme
         self._draw_layers()
         self._draw_emitters()
@@ -85,15 +88,10 @@ class FieldMap(pn.viewable.Viewer):
         s = frame.spec
         place = (s.west_m, s.south_m, s.east_m, s.north_m)
         for name, levels in frame.levels.items():
-            sent_place, sent_at, sent = self._sent.get(name, (None, -1e9, None))
-            if sent_place == place and sent is not None:
-                recent = name == "trails" and abs(frame.moment_s - sent_at) < TRAIL_PERIOD_S
-                if recent or (sent is levels) or np.array_equal(sent, levels):
-                    continue
-            self._sent[name] = (place, frame.moment_s, levels)
-            self.sources[name].data = _image(levels, place)
+            if name != "trails":
+                self._send(name, levels, frame)
+        self._draw_paths(frame)
         self.images["forecast"].glyph.global_alpha = round(0.35 + 0.65 * frame.forecast_confidence, 2)
-        self._draw_crowd(frame)
         self.dominance.draw(frame)
         # All that the grid covers, a little more than the view: a small step of the hand needs none anew.
         columns = emitter_columns(frame, place, self.state.selected)
@@ -103,13 +101,35 @@ class FieldMap(pn.viewable.Viewer):
 
     # -- inside ---------------------------------------------------------------------------------
 
-    def _draw_crowd(self, frame: FieldFrame) -> None:
-        s, crowd = frame.spec, frame.crowd
-        if crowd is None:
-            if len(self.crowd.data["image"]):
-                self.crowd.data = dict(EMPTY_IMAGE)
-        elif not len(self.crowd.data["image"]) or not np.array_equal(self.crowd.data["image"][0], crowd):
-            self.crowd.data = _image(crowd, (s.west_m, s.south_m, s.east_m, s.north_m))
+    def _send(self, name: str, levels: np.ndarray, frame: FieldFrame) -> None:
+        spec = frame.spec
+        place = (spec.west_m, spec.south_m, spec.east_m, spec.north_m)
+        sent_place, sent_at, sent = self._sent.get(name, (None, -1e9, None))
+        if sent_place == place and sent is not None:
+            recent = name == "trails" and frame.crowd is None and abs(frame.moment_s - sent_at) < TRAIL_PERIOD_S
+            if recent or (sent is levels) or np.array_equal(sent, levels):
+                return
+        self._sent[name] = (place, frame.moment_s, levels)
+        self.sources[name].data = _image(levels, place)
+
+    def _draw_paths(self, frame: FieldFrame) -> None:
+        """Trails and, of a crowd, the dots: one picture, for each costs the browser as much as a field."""
+        s, trails = self.state, frame.levels.get("trails")
+        crowd = frame.crowd if s.show_emitters else None
+        if crowd is not None:
+            under = np.zeros_like(crowd) if trails is None or not s.show_trails else trails
+            trails = np.where(crowd > 0, crowd, np.minimum(under, DOT - 1))
+        if (crowd is not None) != self._dotted:
+            self._dotted = crowd is not None
+            self.mappers["trails"].palette = self._path_colours()
+        if trails is not None:
+            self._send("trails", trails, frame)
+        self.images["trails"].visible = s.show_trails or crowd is not None
+
+    def _path_colours(self) -> list[str]:
+        """Of trails by their age; the last is that of the dots of a crowd."""
+        theme = self.state.theme
+        return [*colours("trails", theme)[:DOT], THEMES[theme].emitter] if self._dotted else colours("trails", theme)
 
     def _draw_layers(self) -> None:
         f = self.base.figure
@@ -121,10 +141,6 @@ class FieldMap(pn.viewable.Viewer):
             self.sources[name] = ColumnDataSource(data=dict(EMPTY_IMAGE))
             glyph = Image(image="image", x="x", y="y", dw="dw", dh="dh", color_mapper=self.mappers[name])
             self.images[name] = f.add_glyph(self.sources[name], glyph, level="image")
-        self.crowd = ColumnDataSource(data=dict(EMPTY_IMAGE))
-        self._crowd_colour = LinearColorMapper(palette=_crowd_palette(self.state.theme), low=-0.5, high=255.5)
-        dots = Image(image="image", x="x", y="y", dw="dw", dh="dh", color_mapper=self._crowd_colour)
-        self._crowd = f.add_glyph(self.crowd, dots, level="image")
         # One scale for both layers: two bars side by side, the ticks on the outer one.
         self.bars: dict[str, Any] = {}
         for name in ("field", "forecast"):
@@ -181,8 +197,7 @@ class FieldMap(pn.viewable.Viewer):
         if theme != self._styled:
             self._styled = theme
             for name, mapper in self.mappers.items():
-                mapper.palette = colours(name, theme)
-            self._crowd_colour.palette = _crowd_palette(theme)
+                mapper.palette = self._path_colours() if name == "trails" else colours(name, theme)
             for name, bar in self.bars.items():
                 bar.color_mapper.palette = colours(name, theme)[::4]
         for bar in self.bars.values():
@@ -207,7 +222,9 @@ class FieldMap(pn.viewable.Viewer):
         on = {"field": s.show_field, "forecast": s.show_forecast, "trails": s.show_trails}
         for name, image in self.images.items():
             image.visible = on[name]
-        self._crowd.visible = self._glyphs["markers"].visible = s.show_emitters
+        if self.frame is not None:
+            self._draw_paths(self.frame)
+        self._glyphs["markers"].visible = s.show_emitters
         self._glyphs["labels"].visible = s.show_emitters and any(self.emitters.data["label"])
         self._glyphs["ahead"].visible = s.show_emitters and s.show_forecast
 
@@ -238,7 +255,7 @@ class FieldMap(pn.viewable.Viewer):
 
         A picture that was under way while someone clicked brings the old mark back, and here nothing would differ.
         """
-        if self.frame is not None and self.frame.crowd is not None:
+        if said and self.frame is not None and self.frame.crowd is not None:
             s = self.frame.spec
             place = (s.west_m, s.south_m, s.east_m, s.north_m)
             self._quietly(self.emitters, emitter_columns(self.frame, place, self.state.selected))
@@ -263,10 +280,6 @@ def _image(levels: np.ndarray, place: View) -> dict[str, list[Any]]:
     """Columns of one image at its place."""
     west, south, east, north = place
     return {"image": [levels], "x": [west], "y": [south], "dw": [east - west], "dh": [north - south]}
-
-
-def _crowd_palette(theme: str) -> list[str]:
-    return ["#00000000", THEMES[theme].emitter]
 
 
 def _same(sent: dict[str, Any], columns: dict[str, Any]) -> bool:

@@ -30,6 +30,9 @@ from engine.station import Station
 RECORD_WINDOW_S = 600.0
 """The inspector scores the forecast over this long, s."""
 
+PLACE = ("west", "south", "east", "north")
+"""What changes of the state when a hand moves the map."""
+
 
 class FieldView(PageView):
     """One viewer's look at the field.
@@ -112,6 +115,15 @@ class FieldView(PageView):
         shown = self._shown
         moved = shown is None or shown.spec.place != self.watch.spec.place
         return bool(self.watch.waiting) and (moved or self.state.mode != "replaying")
+
+    def _state_changed(self, *events: Any) -> None:
+        spec = self.spec()
+        moved = bool(events) and all(event.name in PLACE for event in events)
+        if moved and not self._loading and self._notebook is None and spec != self.watch.spec:
+            # The picture of the new place is under way and brings the rest: told twice, it would come later.
+            self.watch.request(spec)
+        else:
+            super()._state_changed(*events)
 
     def _rung(self) -> None:
         self.wake()

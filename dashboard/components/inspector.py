@@ -97,7 +97,7 @@ def overview_html(frame: FieldFrame, in_view: int) -> str:
         "<p>Click an emitter on the map, or find one by name.</p><dl>",
         _row("emitters in view", f"{in_view} of {n}", "Emitters heard within the last 60 s before the moment shown."),
         _row("assumed power", f"{assumed} of {n}", "Emitters whose EIRP or frequency is the default of their kind."),
-        _row("forecast spread", _length(_spread(frame)), "Median one-sigma radius of the predicted positions."),
+        _row("forecast spread", _length(frame.spread_m), "Median one-sigma radius of the predicted positions."),
         _row(
             "picture step", f"±{frame.quantisation_db:.2f} dB", "Largest rounding error of the 8-bit picture on screen."
         ),
@@ -235,12 +235,6 @@ def _length(metres: float) -> str:
     if not np.isfinite(metres):
         return "unknown"
     return f"{metres:.0f} m" if metres < 995 else f"{metres / 1000:.1f} km"
-
-
-def _spread(frame: FieldFrame) -> float:
-    sigma_m = np.sqrt(np.asarray(frame.ahead.var_east_m2) + np.asarray(frame.ahead.var_north_m2))
-    known = sigma_m[np.isfinite(sigma_m)]
-    return float(np.median(known)) if len(known) else float("nan")
 
 
 def utc_text(moment_s: float) -> str:

@@ -25,6 +25,10 @@ PAST_FRAMES_KEPT = 48
 """Frames of past moments kept; the least recently used goes first."""
 
 
+class NotWanted(Exception):
+    """Nobody waits any more for what is being computed; raised by a computation that asked `FrameBoard.go_on`."""
+
+
 class Spec(Hashable, Protocol):
     """What the board needs of a spec: hashable, and a moment that is None when live."""
 
@@ -102,6 +106,7 @@ class FrameBoard(Generic[S, F]):
         self._stopping = threading.Event()
         self._prompt = prompt
         self._threads: list[threading.Thread] = []
+        self._giving = threading.local()
         self._next_tick = 0.0
         self._shown_s: float | None = None
         self._asked = 0
@@ -158,6 +163,22 @@ class FrameBoard(Generic[S, F]):
             self._wanted.set()
         else:
             watch.wake()
+
+    def go_on(self) -> None:
+        """For a computation between two of its steps: whether to go on.
+
+        Raises
+        ------
+        NotWanted
+            If what this thread computes for its watchers is wanted by none of them any more.
+        """
+        spec = getattr(self._giving, "spec", None)
+        if spec is None:
+            return
+        with self._lock:
+            wanted = any(spec in (w.spec, w.frame_spec) for w in self._watches)
+        if not wanted:
+            raise NotWanted
 
     def remove(self, watch: Watch[S, F]) -> None:
         """Forget a watcher."""
@@ -264,6 +285,23 @@ class FrameBoard(Generic[S, F]):
             if not any(w.spec == spec for w in groups[spec]):
                 continue
             self._give(spec, groups[spec], moment_s)
+        if not only_waiting:
+            self._go_along({w.frame_spec for w in self._watches_of(beside)} - groups.keys(), moment_s)
+
+    def _watches_of(self, specs: set[S]) -> list[Watch[S, F]]:
+        with self._lock:
+            return [w for w in self._watches if w.spec in specs]
+
+    def _go_along(self, specs: set[S | None], moment_s: float) -> None:
+        """Compute what those saw last whose hand moves, for the new moment: the next view shares most of it."""
+        for spec in specs:
+            if spec is None or spec.moment_s is not None or self._stopping.is_set():
+                continue
+            try:
+                self._compute(spec, moment_s)
+            except Exception:
+                self.failed += 1
+                logger.exception("frame failed for %s", spec)
 
     def _give(self, spec: S, watches: list[Watch[S, F]], moment_s: float) -> None:
         frame, error = None, None
@@ -271,14 +309,19 @@ class FrameBoard(Generic[S, F]):
         with self._lock:
             frame = None if live else self._past.get(spec)
         if frame is None:
+            self._giving.spec = spec
             try:
                 frame = self._compute(spec, moment_s if spec.moment_s is None else spec.moment_s)
                 with self._lock:
                     self.computed += 1
+            except NotWanted:
+                return
             except Exception as exc:
                 error = f"{type(exc).__name__}: {exc}"
                 self.failed += 1
                 logger.exception("frame failed for %s", spec)
+            finally:
+                self._giving.spec = None
         with self._lock:
             if frame is not None and live:
                 # Two workers may have made the same frame: the later moment stands.

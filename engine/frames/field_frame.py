@@ -8,6 +8,7 @@ the layers look like is for the dashboard.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -17,10 +18,9 @@ import pandas as pd
 import xarray as xr
 
 from engine.frames.field_dominance import Dominance, cell_areas_km2, dominance_of, groups_of
-from engine.frames.field_scene import FieldScene, placed
+from engine.frames.field_scene import FieldScene, Places, placed
 from engine.frames.spec import FieldSpec
 from engine.frames.trails import trail_raster
-from engine.geo import web_mercator
 from engine.rf.dominance import dominance
 from engine.rf.field import power_field, sum_intensity, sum_power_mw
 from engine.rf.forecast import Prediction
@@ -55,6 +55,10 @@ class FieldFrame:
         The emitters, at their last fixes.
     now, ahead : Prediction
         Every emitter carried to the moment and to `forecast_s` after it, with covariances.
+    now_xy, ahead_xy : ndarray of float64, (2, n)
+        Their Web Mercator coordinates, m.
+    spread_m : float
+        Median one-sigma radius of the predicted positions, m; NaN where none is known.
     levels : dict of str to ndarray of uint8, (ny, nx)
         Quantised layers by name, row 0 south (trails `TRAIL_FINENESS` times finer). Field and forecast:
         0 is none or under the limits, 1 … 255 span the limits; the error is half a step (`quantisation_db`).
@@ -74,6 +78,9 @@ class FieldFrame:
     tracks: Tracks
     now: Prediction
     ahead: Prediction
+    now_xy: np.ndarray = field(repr=False)
+    ahead_xy: np.ndarray = field(repr=False)
+    spread_m: float
     levels: dict[str, np.ndarray] = field(repr=False)
     forecast_confidence: float
     compute_ms: float
@@ -84,10 +91,6 @@ class FieldFrame:
     def quantisation_db(self) -> float:
         """Largest error of the 8-bit picture inside the limits, dB."""
         return 0.5 * (self.spec.high_dbm - self.spec.low_dbm) / (LEVELS - 1)
-
-    def emitter_xy(self, which: Prediction) -> tuple[np.ndarray, np.ndarray]:
-        """Web Mercator coordinates, m, of all emitters now or ahead."""
-        return web_mercator(which.lat, which.lon)
 
     def _dominance_dataset(self, emitters: pd.DataFrame, grid: Grid) -> xr.Dataset:
         spec, now = self.spec, self.now
@@ -153,9 +156,9 @@ def frame_grid(spec: FieldSpec) -> Grid:
     return _grid(spec.west_m, spec.south_m, spec.east_m, spec.north_m, spec.nx, spec.ny, spec.height_m)
 
 
-def _field(spec: FieldSpec, scene: FieldScene, where: Prediction, only: np.ndarray | None = None) -> np.ndarray:
+def _field(spec: FieldSpec, places: Places, only: np.ndarray | None = None) -> np.ndarray:
     """Summed field of all emitters (or rows `only`) that have a position, mW (inverse square: 1/m²), (ny, nx)."""
-    (x, y, z), alt_m, eirp_mw, freq_hz, row = scene.radiators(where)
+    (x, y, z), alt_m, eirp_mw, freq_hz, row = places.radiators
     if only is not None:
         kept = np.isin(row, only)
         x, y, z, alt_m, eirp_mw, freq_hz = (values[kept] for values in (x, y, z, alt_m, eirp_mw, freq_hz))
@@ -164,12 +167,12 @@ def _field(spec: FieldSpec, scene: FieldScene, where: Prediction, only: np.ndarr
     return sum_power_mw(x, y, z, alt_m, eirp_mw, freq_hz, frame_grid(spec), horizon=spec.horizon, model=spec.model)
 
 
-def _shared_field(spec: FieldSpec, scene: FieldScene, where: Prediction, after_s: float) -> np.ndarray:
+def _shared_field(spec: FieldSpec, scene: FieldScene, places: Places, after_s: float) -> np.ndarray:
     """The field of all emitters `after_s` from the scene's moment, in part from what other views had computed."""
     if spec.model == "inverse_square":  # its floor is that of the whole grid
-        return _field(spec, scene, where)
+        return _field(spec, places)
     layer = (after_s, spec.model, spec.horizon, spec.height_m)
-    return scene.known.raster(layer, spec, lambda part: _field(part, scene, where))
+    return scene.known.raster(layer, spec, lambda part: _field(part, places))
 
 
 def compute_field_frame(spec: FieldSpec, moment_s: float, tracks: Tracks, segments: np.ndarray) -> FieldFrame:
@@ -193,46 +196,49 @@ def compute_field_frame(spec: FieldSpec, moment_s: float, tracks: Tracks, segmen
     return frame_of(spec, FieldScene(moment_s, tracks, lambda _: segments))
 
 
-def frame_of(spec: FieldSpec, scene: FieldScene) -> FieldFrame:
-    """The frame of a view of a scene."""
+def frame_of(spec: FieldSpec, scene: FieldScene, go_on: Callable[[], None] = lambda: None) -> FieldFrame:
+    """The frame of a view of a scene; `go_on` is called between its layers and may raise."""
     started = time.perf_counter()
     moment_s, tracks = scene.moment_s, scene.tracks
     now, ahead = scene.at(spec.forecast_s)
     levels: dict[str, np.ndarray] = {}
-    for name, where, after_s in (("field", now, 0.0), ("forecast", ahead, spec.forecast_s)):
+    for name, places, after_s in (("field", now, 0.0), ("forecast", ahead, spec.forecast_s)):
         if name in spec.layers:
-            levels[name] = quantise(mw_to_dbm(_shared_field(spec, scene, where, after_s)), spec.low_dbm, spec.high_dbm)
+            go_on()
+            levels[name] = quantise(mw_to_dbm(_shared_field(spec, scene, places, after_s)), spec.low_dbm, spec.high_dbm)
+    go_on()
     if "trails" in spec.layers:
         bounds = (spec.west_m, spec.south_m, spec.east_m, spec.north_m)
         levels["trails"] = trail_raster(
             scene.segments(spec.trail_s), bounds, (TRAIL_FINENESS * spec.ny, TRAIL_FINENESS * spec.nx), moment_s,
             spec.trail_s,
         )  # fmt: skip
-    sigma_m = np.sqrt(np.asarray(ahead.var_east_m2) + np.asarray(ahead.var_north_m2))
-    known = sigma_m[np.isfinite(sigma_m)]
-    spread = float(np.median(known)) if len(known) else 0.0
+    spread_m = ahead.spread_m if np.isfinite(ahead.spread_m) else 0.0
     return FieldFrame(
         spec=spec,
         moment_s=moment_s,
         seq=tracks.seq,
         tracks=tracks,
-        now=now,
-        ahead=ahead,
+        now=now.where,
+        ahead=ahead.where,
+        now_xy=now.xy,
+        ahead_xy=ahead.xy,
+        spread_m=ahead.spread_m,
         levels=levels,
-        forecast_confidence=1.0 / (1.0 + (spread / REFERENCE_SIGMA_M) ** 2),
+        forecast_confidence=1.0 / (1.0 + (spread_m / REFERENCE_SIGMA_M) ** 2),
         compute_ms=1e3 * (time.perf_counter() - started),
         crowd=_crowd(spec, now),
         dominance=_dominance(spec, scene, now),
     )
 
 
-def _dominance(spec: FieldSpec, scene: FieldScene, now: Prediction) -> Dominance | None:
+def _dominance(spec: FieldSpec, scene: FieldScene, now: Places) -> Dominance | None:
     if spec.contest == "none" or not len(scene.tracks):
         return None
     # The difference of two is that of A and B, whatever else makes groups.
     by = "ab" if spec.contest == "ab" else spec.group_by
     groups = groups_of(scene.tracks.table, by, spec.group_a, spec.group_b)
-    power_dbm = np.stack([mw_to_dbm(_field(spec, scene, now, rows)) for rows in groups.values()])
+    power_dbm = np.stack([mw_to_dbm(_field(spec, now, rows)) for rows in groups.values()])
     power_dbm[~np.isfinite(power_dbm)] = -np.inf
     return dominance_of(
         list(groups), [len(rows) for rows in groups.values()], power_dbm, cell_areas_km2(frame_grid(spec)),
@@ -240,9 +246,9 @@ def _dominance(spec: FieldSpec, scene: FieldScene, now: Prediction) -> Dominance
     )  # fmt: skip
 
 
-def _crowd(spec: FieldSpec, now: Prediction) -> np.ndarray | None:
+def _crowd(spec: FieldSpec, now: Places) -> np.ndarray | None:
     """Dots of two by two cells at all emitters, if there are too many for markers."""
-    x, y = web_mercator(now.lat, now.lon)
+    x, y = now.xy
     ny, nx = TRAIL_FINENESS * spec.ny, TRAIL_FINENESS * spec.nx
     j = (x - spec.west_m) / (spec.east_m - spec.west_m) * nx
     k = (y - spec.south_m) / (spec.north_m - spec.south_m) * ny

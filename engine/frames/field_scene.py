@@ -9,11 +9,12 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
 from engine.frames.field_reuse import KnownCells
-from engine.geo import geodetic_to_ecef
+from engine.geo import geodetic_to_ecef, web_mercator
 from engine.rf.forecast import Prediction
 from engine.rf.tracks import Tracks
 from engine.units import dbm_to_mw
@@ -35,6 +36,43 @@ def _one_horizon(both: Prediction, k: int) -> Prediction:
 def placed(where: Prediction) -> np.ndarray:
     """Which emitters have a position: none has whose positions were all measured too long ago."""
     return np.isfinite(where.lat) & np.isfinite(where.lon) & np.isfinite(where.alt_m)
+
+
+class Radiators(NamedTuple):
+    """Emitters that have a position, as `engine.rf.sum_power_mw` takes them.
+
+    Attributes
+    ----------
+    ecef_m : ndarray of float64, (3, m)
+    alt_m, eirp_mw, freq_hz : ndarray of float64, (m,)
+    row : ndarray of int64, (m,)
+        Which emitters they are.
+    """
+
+    ecef_m: np.ndarray
+    alt_m: np.ndarray
+    eirp_mw: np.ndarray
+    freq_hz: np.ndarray
+    row: np.ndarray
+
+
+class Places(NamedTuple):
+    """All emitters at one horizon, in the forms that views need.
+
+    Attributes
+    ----------
+    where : Prediction
+    xy : ndarray of float64, (2, n)
+        Web Mercator, m.
+    radiators : Radiators
+    spread_m : float
+        Median one-sigma radius of the positions, m; NaN where none is known.
+    """
+
+    where: Prediction
+    xy: np.ndarray
+    radiators: Radiators
+    spread_m: float
 
 
 class FieldScene:
@@ -60,21 +98,21 @@ class FieldScene:
         self.tracks = tracks
         self._segments = segments
         self._lock = threading.Lock()
-        self._where: dict[float, Prediction] = {}
+        self._places: dict[float, Places] = {}
         self._trail: tuple[float, np.ndarray] | None = None
         self.known = KnownCells()
 
-    def at(self, forecast_s: float) -> tuple[Prediction, Prediction]:
+    def at(self, forecast_s: float) -> tuple[Places, Places]:
         """Every emitter carried to the moment, and `forecast_s` seconds beyond it."""
         with self._lock:
-            if 0.0 not in self._where or forecast_s not in self._where:
+            if 0.0 not in self._places or forecast_s not in self._places:
                 age_s = self.tracks.age_s
                 both = carried(self.tracks, np.column_stack([age_s, age_s + forecast_s]))
-                now, ahead = _one_horizon(both, 0), _one_horizon(both, 1)
                 # A view that asks for its own horizon keeps the picture of now that others have.
-                self._where.setdefault(0.0, now)
-                self._where[forecast_s] = ahead
-            return self._where[0.0], self._where[forecast_s]
+                if 0.0 not in self._places:
+                    self._places[0.0] = self._at(_one_horizon(both, 0))
+                self._places[forecast_s] = self._at(_one_horizon(both, 1))
+            return self._places[0.0], self._places[forecast_s]
 
     def segments(self, trail_s: float) -> np.ndarray:
         """Trail segments of at least the last `trail_s` seconds, (n, 5)."""
@@ -84,22 +122,20 @@ class FieldScene:
                 self._trail = (start_s, self._segments(start_s))
             return self._trail[1]
 
-    def radiators(self, where: Prediction) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Emitters that have a position, for `engine.rf.sum_power_mw`.
-
-        Returns
-        -------
-        ecef_m : ndarray of float64, (3, m)
-        alt_m, eirp_mw, freq_hz : ndarray of float64, (m,)
-        row : ndarray of int64, (m,)
-            Which emitters they are.
-        """
+    def _at(self, where: Prediction) -> Places:
         row = np.flatnonzero(placed(where))
-        alt_m = np.asarray(where.alt_m)[row]
-        ecef_m = np.stack(geodetic_to_ecef(np.asarray(where.lat)[row], np.asarray(where.lon)[row], alt_m))
-        table = self.tracks.table
-        eirp_mw = dbm_to_mw(table["eirp_dbm"].to_numpy(dtype=float)[row])
-        return ecef_m, alt_m, eirp_mw, table["freq_hz"].to_numpy(dtype=float)[row], row
+        alt_m, table = np.asarray(where.alt_m)[row], self.tracks.table
+        radiators = Radiators(
+            np.stack(geodetic_to_ecef(np.asarray(where.lat)[row], np.asarray(where.lon)[row], alt_m)),
+            alt_m,
+            dbm_to_mw(table["eirp_dbm"].to_numpy(dtype=float)[row]),
+            table["freq_hz"].to_numpy(dtype=float)[row],
+            row,
+        )
+        sigma_m = np.sqrt(np.asarray(where.var_east_m2) + np.asarray(where.var_north_m2))
+        known = sigma_m[np.isfinite(sigma_m)]
+        spread_m = float(np.median(known)) if len(known) else float("nan")
+        return Places(where, np.stack(web_mercator(where.lat, where.lon)), radiators, spread_m)
 
 
 class FieldScenes:

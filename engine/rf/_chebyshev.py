@@ -84,8 +84,9 @@ def _axis(n: int, levels: int) -> Axis:
         start.append(start[-1] + count)
     lo, hi = np.array(low), np.array(high)
     centre = (lo + hi - 1) / 2.0
-    # A box of one cell still gets some width, or its nodes would fall together.
-    half = np.maximum((hi - 1 - lo) / 2.0, 1e-3)
+    # A box of one cell still gets some width, or its nodes would fall together; so little that no emitter that is away
+    # from the cell is near the nodes, even where a cell is half the earth.
+    half = np.maximum((hi - 1 - lo) / 2.0, 1e-9)
     node = centre[:, None] + half[:, None] * unit
     for level in range(levels):
         for box in range(start[level], start[level + 1]):

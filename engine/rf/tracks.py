@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 
 from engine.events.payload import payload_columns
 from engine.events.schema import FIX, ended_drills
-from engine.rf.emitters import kind_defaults
+from engine.rf.emitter_facts import EmitterFacts
 from engine.rf.forecast import Prediction
 from engine.rf.rolling_bank import KNOWN_S, RollingBank
 from engine.rf.track_bank import TrackStates
@@ -193,7 +193,7 @@ class TrackFold:
         self.newest_s = 0.0
         self._lock = threading.Lock()
         self._slots: dict[str, int] = {}
-        self._info: list[dict[str, Any]] = []
+        self._facts = EmitterFacts()
         self._ring = np.full((64, history, 8), np.nan)
         self._count = np.zeros(64, dtype=np.int64)
         # Time of the newest event of each emitter, repeats included: what is not newer has been folded already.
@@ -215,23 +215,21 @@ class TrackFold:
                 self._fold_fixes(fixes)
             over = ended_drills(events)
             if over:
-                self._keep(np.array([not info["id"].startswith(over) for info in self._info], dtype=np.bool_))
+                self._keep(np.array([not name.startswith(over) for name in self._facts.ids()], dtype=np.bool_))
             self.folded += events.num_rows
             self.seq = max(self.seq, last_seq or 0)
 
     def snapshot(self, moment_s: float, silence_s: float = DEFAULT_SILENCE_S) -> Tracks:
         """The emitters heard within `silence_s` before `moment_s` (epoch seconds), with their fixes of `HISTORY_S`."""
         with self._lock:
-            n = len(self._info)
-            newest = self._ring[:n, -1, TIME]
-            shown = np.flatnonzero((newest > moment_s - silence_s) & (newest <= moment_s + 1.0))
-            table = pd.DataFrame([self._info[i] for i in shown], columns=list(_INFO_COLUMNS))
-            order = np.argsort(table["id"].to_numpy(dtype=object)) if len(table) else np.empty(0, dtype=np.int64)
-            shown = shown[order]
+            order = self._facts.by_id()
+            newest = self._ring[order, -1, TIME]
+            shown = order[(newest > moment_s - silence_s) & (newest <= moment_s + 1.0)]
+            table = self._facts.table(shown)
             ring, states, seq = self._ring[shown], self._bank.states(shown), self.seq
         ring[ring[:, :, TIME] <= moment_s - max(HISTORY_S, silence_s)] = np.nan
         count = np.isfinite(ring[:, :, TIME]).sum(axis=1)
-        return Tracks(moment_s, seq, ring, count, table.iloc[order].reset_index(drop=True), states)
+        return Tracks(moment_s, seq, ring, count, table, states)
 
     def _fold_fixes(self, fixes: pa.Table) -> None:
         payload = payload_columns(fixes, _PAYLOAD_FIELDS)
@@ -245,15 +243,14 @@ class TrackFold:
         self.not_newer += int(len(rows) - newer.sum())
         self._update_info(codes, slot_of_code, newer, payload, fixes["source"])
         self.newest_s = max(self.newest_s, float(rows[:, TIME].max()))
-        if len(self._info) > self.max_emitters:
-            self._forget(len(self._info) - self.max_emitters)
+        if len(self._facts) > self.max_emitters:
+            self._forget(len(self._facts) - self.max_emitters)
 
     def _slots_for(self, ids: list[str]) -> np.ndarray:
-        for name in ids:
-            if name not in self._slots:
-                self._slots[name] = len(self._info)
-                self._info.append({"id": name})
-        need = len(self._info)
+        new = [name for name in ids if name not in self._slots]
+        self._slots.update(zip(new, range(len(self._facts), len(self._facts) + len(new)), strict=True))
+        self._facts.add(new)
+        need = len(self._facts)
         if need > len(self._ring):
             grown = max(need, 2 * len(self._ring))
             self._ring = np.concatenate([self._ring, np.full((grown - len(self._ring), self.history, 8), np.nan)])
@@ -266,28 +263,20 @@ class TrackFold:
     ) -> None:
         # Once per emitter of the batch, not per event: the last row of each emitter carries the newest facts,
         # the last row that has a text the newest text, so that it does not matter where batches are cut.
+        facts = self._facts
         for name in _PAYLOAD_TEXTS:
-            texts = payload[name]
-            for code, row in enumerate(_last_rows(codes, len(slots), newer & pd.notna(texts))):
-                if row >= 0:
-                    self._info[slots[code]][name] = str(texts[row])
-        for code, row in enumerate(_last_rows(codes, len(slots), newer)):
-            if row < 0:
-                continue
-            info = self._info[slots[code]]
-            defaults = kind_defaults(info.setdefault("emitter_kind", "aircraft"))
-            eirp, freq = float(payload["eirp_dbm"][row]), float(payload["freq_hz"][row])
-            assumed = not (np.isfinite(eirp) and np.isfinite(freq) and freq > 0)
-            info["eirp_dbm"] = eirp if np.isfinite(eirp) else defaults.eirp_dbm
-            info["freq_hz"] = freq if np.isfinite(freq) and freq > 0 else defaults.freq_hz
-            info["assumed_radio"] = assumed
-            info["confidence"] = _unit_interval(payload["confidence"][row], 1.0)
-            info["anomaly_score"] = _unit_interval(payload["anomaly_score"][row], 0.0)
-            info["synthetic"] = bool(payload["synthetic"][row] or False)
-            info["source"] = source[int(row)].as_py()
+            row = _last_rows(codes, len(slots), newer & pd.notna(payload[name]))
+            facts.tell(name, slots[row >= 0], payload[name][row[row >= 0]])
+        row = _last_rows(codes, len(slots), newer)
+        told, row = slots[row >= 0], row[row >= 0]
+        facts.tell_radio(told, payload["eirp_dbm"][row], payload["freq_hz"][row])
+        facts.tell("confidence", told, _unit_interval(payload["confidence"][row], 1.0))
+        facts.tell("anomaly_score", told, _unit_interval(payload["anomaly_score"][row], 0.0))
+        facts.tell("synthetic", told, payload["synthetic"][row])
+        facts.tell("source", told, source.take(pa.array(row)).to_pylist())
 
     def _forget(self, n: int) -> None:
-        total = len(self._info)
+        total = len(self._facts)
         self._keep(np.sort(np.argsort(self._ring[:total, -1, TIME], kind="stable")[n:]))
         self.forgotten += n
 
@@ -301,8 +290,8 @@ class TrackFold:
         self._heard_s[: len(keep)] = self._heard_s[keep]
         self._heard_s[len(keep) :] = -np.inf
         self._bank.keep(keep)
-        self._info = [self._info[i] for i in keep]
-        self._slots = {info["id"]: i for i, info in enumerate(self._info)}
+        self._facts.keep(keep)
+        self._slots = {name: i for i, name in enumerate(self._facts.ids())}
 
 
 def _last_rows(codes: np.ndarray, n_codes: int, wanted: np.ndarray) -> np.ndarray:
@@ -336,13 +325,6 @@ def _fix_rows(fixes: pa.Table, payload: dict[str, np.ndarray]) -> np.ndarray:
     return rows
 
 
-_INFO_COLUMNS = (
-    "id", "callsign", "emitter_kind", "cluster", "source", "eirp_dbm", "freq_hz", "confidence", "anomaly_score",
-    "assumed_radio", "synthetic", "recorded_at",
-)  # fmt: skip
-
-
-def _unit_interval(value: Any, default: float) -> float:
-    """A value in [0, 1]; the default only where there is none: 0.0 is a value, not a missing one."""
-    number = float(value) if value is not None else np.nan
-    return min(max(number, 0.0), 1.0) if np.isfinite(number) else default
+def _unit_interval(values: np.ndarray, default: float) -> np.ndarray:
+    """Values in [0, 1]; the default only where there is none: 0.0 is a value, not a missing one."""
+    return np.where(np.isfinite(values), np.clip(values, 0.0, 1.0), default)

@@ -143,6 +143,24 @@ def test_a_drag_pans_and_the_new_place_is_drawn(tabs, sample):
     tab.drawn()
 
 
+def test_a_map_that_comes_back_to_the_very_place_is_told_of_again(tabs, sample):
+    tab = tabs(sample).drawn()
+    home, frame = tab.ask("probe.range()"), tab.ask("probe.frame()")
+    x, y = frame["x"] + frame["width"] / 2, frame["y"] + 20
+    reported = "probe.models().find((m) => m.data?.v && m.data.v.length >= 6).data.v"
+    told = f"() => probe.range().every((value, i) => value === {reported}[i]) && probe.drawn()"
+    tab.page.mouse.move(x, y)
+    tab.page.mouse.down()
+    tab.page.mouse.move(x + 256, y, steps=4)
+    tab.page.mouse.up()
+    tab.until(told)
+    assert tab.ask("probe.range()") != home
+    # To the last bit, as a hand now and then does: the numbers are those that the map was fitted to.
+    tab.ask("(home) => probe.fig().x_range.setv({ start: home[0], end: home[2] })", home)
+    assert tab.ask("probe.range()") == home
+    tab.until(told)
+
+
 def test_metres_are_square(tabs, sample):
     for size in ((1280, 800), (900, 900)):
         tab = tabs(sample, size=size).drawn()

@@ -147,6 +147,70 @@ def test_a_tick_leaves_a_wish_to_the_worker_beside_it(prompt):
         board.stop()
 
 
+def test_what_a_moving_hand_saw_last_is_made_of_the_new_moment_too_and_only_then_is_that_shown(prompt):
+    if not prompt:
+        pytest.skip("one worker does both")
+    calls, gate = [], threading.Event()
+
+    def compute(spec, moment_s):
+        calls.append((spec.name, moment_s))
+        if spec.name.startswith("moved"):
+            gate.wait(60)
+        return (spec, moment_s)
+
+    board = board_with(compute)
+    try:
+        watch = board.watch(Wish("at rest"), lambda: None)
+        wait_for(lambda: watch.frame is not None)
+        watch.request(Wish("moved"))
+        wait_for(lambda: "moved" in [name for name, _ in calls])
+        ticks, shown_s = board.ticks, watch.frame[1]
+        wait_for(lambda: board.ticks > ticks + 3)
+        assert watch.frame[1] == shown_s, "what is only made for its cells is not drawn"
+        rested = {moment for name, moment in calls if name == "at rest"}
+        assert len(rested) >= 4
+        gate.set()
+        watch.request(Wish("moved again"))
+        wait_for(lambda: watch.frame_spec == Wish("moved again"))
+        first = next(moment for name, moment in calls if name == "moved again")
+        assert first in {moment for name, moment in calls if name == "at rest"}
+    finally:
+        gate.set()
+        board.stop()
+
+
+def test_what_nobody_waits_for_any_more_is_left_half_done(prompt):
+    steps, gate, begun = [], threading.Event(), threading.Event()
+
+    def compute(spec, moment_s):
+        for step in range(3):
+            steps.append((spec.name, step))
+            if spec.name == "moved" and step == 0:
+                begun.set()
+                gate.wait(60)
+            board.go_on()
+        return (spec, moment_s)
+
+    board = board_with(compute, tick_s=60.0)
+    try:
+        board.go_on()  # asked by somebody who computes for no watcher
+        watch = board.watch(Wish("at rest"), lambda: None)
+        wait_for(lambda: watch.frame is not None)
+        wait_for(lambda: board.ticks == 1)
+        watch.request(Wish("moved"))
+        assert begun.wait(60)
+        watch.request(Wish("moved again"))
+        gate.set()
+        wait_for(lambda: not watch.waiting)
+        assert [step for name, step in steps if name == "moved"] == [0]
+        assert [step for name, step in steps if name == "moved again"] == [0, 1, 2]
+        assert board.failed == 0 and watch.error is None
+        assert board.frame(Wish("nobody's", 5.0)) == (Wish("nobody's", 5.0), 5.0)
+    finally:
+        gate.set()
+        board.stop()
+
+
 def test_a_failing_frame_keeps_the_old_picture_says_why_and_harms_no_other():
     compute = Recorder()
     board = board_with(compute)

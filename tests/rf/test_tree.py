@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from engine.geo import geodetic_to_ecef
@@ -90,6 +90,7 @@ def test_the_smooth_part_of_a_field_is_interpolated_and_not_summed_in_every_cell
 
 @settings(max_examples=15)
 @given(st.integers(1, 90), st.integers(1, 90), st.floats(0.01, 1.5), st.integers(0, 2**32))
+@example(ny=1, nx=1, size=1.0, seed=1)  # an emitter 53 m under the only cell, which is 150 km wide
 def test_any_shape_of_grid(ny, nx, size, seed):
     grid = Grid.from_bounds(8 - size, 47 - size / 3, 8 + size, 47 + size / 3, shape=(ny, nx), alt_m=(0.0, 3_000.0))
     emitters = emitters_around(grid, 40, seed)
