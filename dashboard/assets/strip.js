@@ -160,10 +160,11 @@ export function render({ model, el }) {
     const root = document.documentElement
     root.dataset.query = model.query
     if (new URLSearchParams(model.query).get("select")) window.scythe?.used("pick")
-    const wall = root.classList.contains("kiosk") ? "&kiosk=1" : ""
-    // Once a hand rests: browsers count how often an address is written, and stop at some number.
-    clearTimeout(written)
-    if (model.query && document.getElementById("picture")) written = setTimeout(() => history.replaceState(null, "", `${location.pathname}?${model.query}${wall}`), 100)
+    // Not at every step of a hand: browsers count how often an address is written, and stop at some number.
+    if (model.query && document.getElementById("picture")) written ||= setTimeout(() => {
+      written = 0
+      history.replaceState(null, "", `${location.pathname}?${model.query}${root.classList.contains("kiosk") ? "&kiosk=1" : ""}`)
+    }, 100)
   }
   // States of the picture are drawn over it, in the shell: loading, empty, failed.
   // The bar under the top edge runs from the browser's wish for a view until the server has drawn it.
