@@ -49,13 +49,14 @@ def wait_for(condition: Callable[[], Any], what: str, timeout_s: float = PATIENC
     """
     end = time.monotonic() + timeout_s
     while True:
+        lacking = ""
         try:
             value = condition()
         except LookupError as missing:
-            value, what = None, f"{what.split(', of which there is no')[0]}, of which there is no {missing}"
+            value, lacking = None, f" (in the end: {type(missing).__name__} {missing})"
         if value:
             return value
-        assert time.monotonic() < end, f"waited {timeout_s:g} s in vain for: {what}"
+        assert time.monotonic() < end, f"waited {timeout_s:g} s in vain for: {what}{lacking}"
         time.sleep(0.05)
 
 
