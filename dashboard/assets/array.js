@@ -23,7 +23,7 @@
       const scale = Math.max((right - left) / w, (top - bottom) / h), cx = (left + right) / 2, cy = (bottom + top) / 2
       ;[left, bottom, right, top] = [cx - scale * w / 2, cy - scale * h / 2, cx + scale * w / 2, cy + scale * h / 2]
     }
-    m.fitted = [left, bottom, right, top]
+    m.fitted = [left, bottom, right, top]; m.still = true
     fig.x_range.setv({ start: left, end: right }); fig.y_range.setv({ start: bottom, end: top })
     report(fig, viewport)
   }
@@ -36,7 +36,9 @@
     home: (fig, viewport, place) => set(fig, viewport, place.data.home, square(place)),
     moved: (fig, viewport) => {
       const m = memory(viewport), at = now(fig)
-      if (m.fitted && at.every((v, i) => v === m.fitted[i])) return
+      // Bokeh runs its callbacks late: until the hand moves, a fitted view is known by its numbers.
+      if (m.fitted && m.still && at.every((v, i) => v === m.fitted[i])) return
+      m.still = false
       m.wanted = at
       report(fig, viewport)
     },

@@ -49,6 +49,10 @@ class SharedLimits(param.Parameterized):
             self.limits = (min(low for low, _ in self._of.values()), max(high for _, high in self._of.values()))
 
 
+LABELS_PX = (58, 96)
+"""Room for labels left and right, whatever the numbers: pictures side by side are as wide, a link shows the same."""
+
+
 class ArrayView(pn.viewable.Viewer):
     """Heat map of a source; zoom, limits and scale stay when the source is exchanged for one of the same extent.
 
@@ -136,8 +140,9 @@ class ArrayView(pn.viewable.Viewer):
 
     def _draw_figure(self) -> None:
         f = self.figure = chart(
-            self.theme, x_range=self.ranges.x_range, y_range=self.ranges.y_range, sizing_mode="stretch_both"
-        )
+            self.theme, x_range=self.ranges.x_range, y_range=self.ranges.y_range, sizing_mode="stretch_both",
+            min_border_left=LABELS_PX[0], min_border_right=LABELS_PX[1],
+        )  # fmt: skip
         self.mapper = LinearColorMapper(palette=palette("sequential", self.theme), low=-0.5, high=255.5)
         self.data = {name: ColumnDataSource(data=_EMPTY) for name in ("whole", "detail")}
         self.images = {}
