@@ -14,7 +14,6 @@ from tests.browser.driver import Tab, wait_for
 pytestmark = [
     pytest.mark.browser,
     # Drawn without a graphics card it takes a core for half a minute.
-    pytest.mark.slow,
 ]
 
 DATA = "({...probe.deep('.volume')[0]?.dataset})"
