@@ -11,10 +11,7 @@ import pytest
 from engine.rf import Grid, power_field, sample_field
 from tests.browser.driver import Tab, wait_for
 
-pytestmark = [
-    pytest.mark.browser,
-    # Drawn without a graphics card it takes a core for half a minute.
-]
+pytestmark = pytest.mark.browser
 
 DATA = "({...probe.deep('.volume')[0]?.dataset})"
 RASTERS = """() => probe.models().filter((m) => m.type === 'Figure').map((f) =>
