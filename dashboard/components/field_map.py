@@ -121,6 +121,7 @@ class FieldMap(pn.viewable.Viewer):
             trails = np.where(crowd > 0, crowd, np.minimum(under, DOT - 1))
         if (crowd is not None) != self._dotted:
             self._dotted = crowd is not None
+            self._sent.pop("trails", None)  # its levels have another meaning now
             self.mappers["trails"].palette = self._path_colours()
         if trails is not None:
             self._send("trails", trails, frame)

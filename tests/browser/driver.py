@@ -235,6 +235,13 @@ class Tab:
         self.page.goto(self.origin + address, wait_until="load")
         return self
 
+    @property
+    def address(self) -> str:
+        """What the address bar says, once it says what the page does: it is written ten times a second at most."""
+        bar = "location.search.replace(/^[?]/, '').replace(/&kiosk=1$/, '')"
+        self.until(f"() => {bar} === document.documentElement.dataset.query")
+        return str(self.ask("location.href"))
+
     def drawn(self) -> Tab:
         """Wait until the picture of the view is there, with emitters and nothing under way."""
         self.until("() => probe.drawn()")

@@ -101,7 +101,7 @@ def test_a_drill_is_seen_located_explained_and_acknowledged_in_another_browser_a
         "the past, as it stood",
     )
     started.until("() => probe.strip().marks.some((m) => (m.kind ?? m.get('kind')) === 'drill')")
-    address = started.page.url
+    address = started.address
     other = open_drift(tabs, desk, "?" + address.partition("?")[2])
     wait_for(
         lambda: [r for r in rows(other) if "ew_sweep" in r[3] and r[2] == monitor and r[1] == "raised"], "the same past"

@@ -138,7 +138,7 @@ def test_a_bad_link_names_the_bad_parts_and_draws_all_the_same(tabs, sample):
     said = toast.inner_text()
     assert "height is 'tall'" in said and "view is '1,2'" in said
     tab.drawn()
-    assert "height=10&" in tab.page.url and "ahead=30&" in tab.page.url
+    assert "height=10&" in tab.address and "ahead=30&" in tab.address
 
 
 def test_the_window_and_its_icon_tell_page_and_state(laptop):

@@ -83,7 +83,7 @@ def test_arrivals_become_fixes_that_can_be_looked_into_switched_and_shared(tabs,
     wait_for(lambda: tab.ask(FIELD) != field, "the field without that sensor")
 
     # The link shows the same to somebody else.
-    there, address = tab.facts(), tab.page.url
+    there, address = tab.facts(), tab.address
     other = open_locate(tabs, desk, "?" + address.partition("?")[2])
     other.until("(n) => probe.facts().sensors === n", fewer)
     same = ("position", "sensors", "latitude", "longitude", "90 % ellipse", "GDOP", "distance")

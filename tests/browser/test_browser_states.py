@@ -155,7 +155,7 @@ def while_away(tab) -> None:
 
 def test_a_killed_server_is_said_and_its_return_brings_the_same_view(tabs, odd):
     tab = tabs(odd, "/field?view=7,46,9.5,47.5&ahead=30&select=4b0005&theme=dark").drawn()
-    view, query = tab.ask("probe.range()"), tab.page.url.split("?")[1]
+    view, query = tab.ask("probe.range()"), tab.address.split("?")[1]
     with tab.without_server():
         odd.kill()
         tab.until_word("no answer")
@@ -164,6 +164,6 @@ def test_a_killed_server_is_said_and_its_return_brings_the_same_view(tabs, odd):
         odd.start()
         tab.until("() => window.probe && probe.ready() && probe.words() !== 'no answer'", timeout_s=2 * PATIENCE_S)
     tab.drawn()
-    assert tab.page.url.split("&", 1)[1] == query.split("&", 1)[1]
+    assert tab.address.split("&", 1)[1] == query.split("&", 1)[1]
     assert tab.ask("probe.range()") == pytest.approx(view, rel=1e-4)
     tab.until("() => probe.selected().includes('4b0005')")

@@ -121,7 +121,7 @@ def test_a_volume_is_drawn_cut_and_shared_and_time_does_not_move_its_camera(volu
     tab.until("() => probe.atMoment()")
 
     # Shared: the link shows the same to somebody else.
-    mine = tab.page.url.partition("?")[2]
+    mine = tab.address.partition("?")[2]
     yours = volume("?" + mine)
     yours.until("() => probe.atMoment() && 'field now' in probe.facts()")
     # Both see the same frame, byte for byte and to the last digit.
@@ -130,7 +130,7 @@ def test_a_volume_is_drawn_cut_and_shared_and_time_does_not_move_its_camera(volu
     wait_for(lambda: yours.ask(DATA)["version"] == tab.ask(DATA)["version"], "the same volume")
     cameras = [[float(v) for v in one.ask(DATA)["camera"].split(",")] for one in (yours, tab)]
     assert cameras[0] == pytest.approx(cameras[1], abs=1e-3)  # a link says it in four digits
-    assert yours.page.url.partition("?")[2] == mine
+    assert yours.address.partition("?")[2] == mine
 
     # Dark, by the button; and the picture to take along holds all three.
     tab.page.get_by_role("button", name="Light or dark").click()

@@ -10,8 +10,8 @@ from bokeh.models import WMTSTileSource
 
 from dashboard.components.field_map import FieldMap
 from dashboard.state import ViewState
-from dashboard.theme import THEMES, field_colours
-from engine.frames.field_frame import frame_grid
+from dashboard.theme import THEMES, field_colours, trail_colours
+from engine.frames.field_frame import MAX_MARKERS, frame_grid
 from engine.rf.field import power_field
 
 
@@ -111,6 +111,34 @@ def test_only_what_differs_is_sent_and_trails_seldom(map_, frame):
     assert soon == [map_.sources["field"]]
     later = [model for model, _ in sent_by(map_.base.figure, lambda: map_.draw(after(6.0)))]
     assert later == [map_.sources["trails"]]
+
+
+def test_the_dots_of_a_crowd_lie_over_the_trails_in_one_picture_and_go_with_it(map_, state, picture):
+    many = picture(MAX_MARKERS + 1)
+    few = picture(5, moment_s=many.moment_s)
+
+    def shown():
+        return map_.sources["trails"].data["image"][0]
+
+    map_.draw(many)
+    dots, trails = many.crowd > 0, many.levels["trails"]
+    np.testing.assert_array_equal(shown() == 255, dots)
+    np.testing.assert_array_equal(shown()[~dots], np.minimum(trails, 254)[~dots])
+    assert list(map_.mappers["trails"].palette) == [*trail_colours("light")[:255], THEMES["light"].emitter]
+    state.theme = "dark"
+    assert map_.mappers["trails"].palette[255] == THEMES["dark"].emitter
+    state.show_trails = False
+    assert map_.images["trails"].visible and set(np.unique(shown())) == {0, 255}
+    state.show_emitters = False
+    assert not map_.images["trails"].visible
+    state.show_trails = True
+    assert map_.images["trails"].visible
+    np.testing.assert_array_equal(shown(), trails)
+    assert list(map_.mappers["trails"].palette) == trail_colours("dark")
+    state.show_emitters = True
+    map_.draw(few)
+    np.testing.assert_array_equal(shown(), few.levels["trails"])
+    assert list(map_.mappers["trails"].palette) == trail_colours("dark")
 
 
 def test_a_frame_without_emitters_empties_the_map(map_, frame, picture):
