@@ -298,17 +298,20 @@ def test_all_can_be_rung_while_a_frame_takes_long():
 
 
 def test_a_wish_is_answered_while_a_tick_is_under_way(prompt):
-    gate = threading.Event()
+    hold, held, gate = threading.Event(), threading.Event(), threading.Event()
 
     def compute(spec, moment_s):
-        if spec.name == "slow" and board.ticks:
-            gate.wait(20)
+        if spec.name == "slow" and hold.is_set():
+            held.set()
+            gate.wait(60)
         return (spec, moment_s)
 
     board = board_with(compute)
     try:
-        board.watch(Wish("slow"), lambda: None)
-        wait_for(lambda: board.ticks >= 1)
+        slow = board.watch(Wish("slow"), lambda: None)
+        wait_for(lambda: slow.frame is not None)
+        hold.set()  # from now on only ticks make it
+        assert held.wait(60)
         moved = board.watch(Wish("moved"), lambda: None)
         if prompt:
             wait_for(lambda: moved.frame_spec == Wish("moved"))
