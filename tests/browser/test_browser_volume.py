@@ -11,7 +11,11 @@ import pytest
 from engine.rf import Grid, power_field, sample_field
 from tests.browser.driver import Tab, wait_for
 
-pytestmark = pytest.mark.browser
+pytestmark = [
+    pytest.mark.browser,
+    # Beside other work a paused slice now and then is compared before it is of the paused moment.
+    pytest.mark.slow,
+]
 
 DATA = "({...probe.deep('.volume')[0]?.dataset})"
 RASTERS = """() => probe.models().filter((m) => m.type === 'Figure').map((f) =>
@@ -66,7 +70,12 @@ def test_a_volume_is_drawn_cut_and_shared_and_time_does_not_move_its_camera(volu
     tab.page.mouse.move(place["x"] + 380, place["y"] + 170, steps=4)
     tab.page.mouse.up()
     tab.page.keyboard.press("+")
-    tab.until("() => !new URLSearchParams(location.search).get('camera').startsWith('-20,26,')")
+    # Both have been drawn, and told: the address has the camera that is on the screen.
+    tab.until("""() => {
+        const drawn = probe.deep('.volume')[0].dataset.camera.split(',').map(Number)
+        const told = new URLSearchParams(location.search).get('camera').split(',').map(Number)
+        return drawn[0] !== -20 && drawn[2] < 2.8 && drawn.every((v, i) => Math.abs(v - told[i]) < 2e-4)
+    }""")
     turned = tab.ask(DATA)["camera"]
     assert turned != "-20,26,2.85,0.5,0.5,0.32"
     updates = int(tab.ask(DATA)["updates"])
