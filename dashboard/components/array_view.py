@@ -7,7 +7,6 @@ what takes longer. Colours are given here, numbers go along for the pointer. It 
 from __future__ import annotations
 
 from collections.abc import Callable
-from html import escape
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from bokeh.models.text import PlainText
 from dashboard.components.array_levels import COLOURS, MAPS, SCALES, Scale, levels, palette, scale_for, ticks
 from dashboard.components.array_ranges import LinkedRanges
 from dashboard.components.array_source import PATIENT_S, SWIFT_S, THOROUGH_S, ArraySource
+from dashboard.components.array_words import CELL_JS, NUMBER_JS, describe, one_line
 from dashboard.components.figure_style import chart, restyle
 from dashboard.components.latest import Latest
 from dashboard.theme import THEMES
@@ -152,8 +152,8 @@ class ArrayView(pn.viewable.Viewer):
         # Over the field that it tells of: a grid would be drawn on the numbers.
         f.grid.visible = False
         self.geometry = ColumnDataSource(data={"x": [0.0, 1.0], "y": [0.0, 1.0], "exact": [0, 0]})
-        number = CustomJSHover(args={"geometry": self.geometry}, code=_NUMBER_JS)
-        cell = CustomJSHover(args={"geometry": self.geometry}, code=_CELL_JS)
+        number = CustomJSHover(args={"geometry": self.geometry}, code=NUMBER_JS)
+        cell = CustomJSHover(args={"geometry": self.geometry}, code=CELL_JS)
         hover = HoverTool(
             renderers=[self.images["detail"]], tooltips=[("value", "@value{custom}"), ("x, y", "$x, $y"),
                                                          ("row, column", "@image{custom}")],
@@ -336,42 +336,6 @@ class ArrayView(pn.viewable.Viewer):
         self._caption.object = one_line(said, p.muted)
 
 
-def one_line(text: str, colour: str) -> str:
-    """HTML of a line of data text that never wraps: what is below or above it would move."""
-    style = f"color:{colour};font-size:12px;white-space:nowrap;overflow:hidden;text-overflow:ellipsis"
-    return f'<div style="{style}" title="{escape(text)}">{escape(text)}</div>'
-
-
-def describe(picture: xr.DataArray, scale: Scale) -> str:
-    """How a picture was made, and what in it is no number, in one line.
-
-    Examples
-    --------
-    >>> describe(ArraySource(np.array([[1.0, np.nan]])).view((-9, -9, 9, 9), (9, 9)), Scale())
-    'every cell as it is · 1 NaN (grey)'
-    """
-    a = picture.attrs
-    sy, sx = (a["steps"])[-2:]
-    parts = {
-        "exact": ["every cell as it is"],
-        "averaged": [f"means of {sy} × {sx} cells"],
-        "sampled": [f"single cells, one of {sy} × {sx}; {100 * a.get('share', 1.0):.2g} % of the chunks in view read"],
-    }[a["how"]]
-    of = " among the cells read" if a["how"] == "sampled" else ""
-    parts += [
-        f"{a[key]} {word}{of}" for key, word in (("nan", "NaN (grey)"), ("inf", "infinite (magenta, cyan)")) if a[key]
-    ]
-    if a.get("damaged"):
-        parts.append(f"{a['damaged']} damaged chunks, shown as NaN: {a.get('damage', '')}")
-    names = list(a.get("enum", {}).items())
-    if names:
-        parts.append(", ".join(f"{value} = {name}" for value, name in names[:8]) + (" …" if len(names) > 8 else ""))
-    numbers = picture.values
-    if scale.kind == "logarithmic" and bool((numbers <= 0).any()):
-        parts.append("what is not positive has the lowest colour")
-    return " · ".join(parts)
-
-
 def _extent(values: np.ndarray) -> tuple[float, float] | None:
     finite = values[np.isfinite(values)] if values.dtype.kind == "f" else values
     return (float(finite.min()), float(finite.max())) if finite.size else None
@@ -386,19 +350,3 @@ def _cut(view: Any, whole: Any, pixels: tuple[int, int]) -> tuple[Any, tuple[int
     wide = int(np.ceil(pixels[0] * (right - left) / (view[2] - view[0]))) + 2
     high = int(np.ceil(pixels[1] * (top - bottom) / (view[3] - view[1]))) + 2
     return (left, bottom, right, top), (wide, high)
-
-
-# The shortest text that gives the same number again; float32 is known by its rounding.
-_NUMBER_JS = """
-if (value === Infinity || value === -Infinity || Number.isNaN(value)) return String(value).replace("Infinity", "∞")
-let said = String(value)
-if (Math.fround(value) === value) for (let n = 1; n <= 9; n++) {
-  const short = Number(value.toPrecision(n))
-  if (Math.fround(short) === value) { said = String(short); break }
-}
-return (geometry.data.exact[0] ? "" : "≈ ") + said
-"""
-_CELL_JS = """
-const at = (v, [first, width]) => Math.floor((v - first) / width + 0.5)
-return at(special_vars.y, geometry.data.y) + ", " + at(special_vars.x, geometry.data.x)
-"""

@@ -17,7 +17,7 @@ from bokeh.models.text import PlainText
 
 from dashboard.components.array_ranges import LinkedRanges
 from dashboard.components.array_source import SWIFT_S, THOROUGH_S
-from dashboard.components.array_view import one_line
+from dashboard.components.array_words import one_line
 from dashboard.components.figure_style import chart, restyle
 from dashboard.components.latest import Latest
 from dashboard.theme import THEMES

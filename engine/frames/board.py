@@ -271,6 +271,7 @@ class FrameBoard(Generic[S, F]):
                 if self._prompt and w.spec not in seen and (w.spec.moment_s is not None or self._shown_s is not None)
             }
             watches = [w for w in self._watches if (w.waiting or not only_waiting) and w.spec not in beside]
+            left = {w.frame_spec for w in self._watches if w.spec in beside and w.spec.moment_s is None} - seen
         groups: dict[S, list[Watch[S, F]]] = {}
         for watch in watches:
             groups.setdefault(watch.spec, []).append(watch)
@@ -286,11 +287,7 @@ class FrameBoard(Generic[S, F]):
                 continue
             self._give(spec, groups[spec], moment_s)
         if not only_waiting:
-            self._go_along({w.frame_spec for w in self._watches_of(beside)} - groups.keys(), moment_s)
-
-    def _watches_of(self, specs: set[S]) -> list[Watch[S, F]]:
-        with self._lock:
-            return [w for w in self._watches if w.spec in specs]
+            self._go_along(left, moment_s)
 
     def _go_along(self, specs: set[S | None], moment_s: float) -> None:
         """Compute what those saw last whose hand moves, for the new moment: the next view shares most of it."""
