@@ -7,10 +7,14 @@ everything here works the same in a script, a test, a notebook and a served page
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from engine._kernel_cache import keep_kernels_apart
 
 # Before anything imports Numba: its third thread pool, workqueue, kills a process that computes in two threads.
 os.environ.setdefault("NUMBA_THREADING_LAYER", "threadsafe")
+keep_kernels_apart(Path(__file__).parent)
 
 if TYPE_CHECKING:
     from engine.station import Station

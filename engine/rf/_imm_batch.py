@@ -48,12 +48,12 @@ _FLAGS = {"contract", "nsz"}
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=_FLAGS)
 def _advance(x, cov, mu, mem, ring, held, fix, c, work, pool_x, pool, f64, use, before):
-    """One fix into one track: recursion, and the whole window where that is young or surprised; fixes held.
+    """One fix into one track: recursion, and the whole window where that surprises; fixes held.
 
     A track younger than the window is nothing but its window, which is filtered when somebody asks (`_settle`).
     """
     width = ring.shape[1]
-    if held + 1 < min(width, c.trust.young):
+    if held + 1 < width:
         if not note_fix(mem, fix, c):
             return held
         _push(ring, fix)
@@ -65,8 +65,9 @@ def _advance(x, cov, mu, mem, ring, held, fix, c, work, pool_x, pool, f64, use, 
     if not news:
         return held
     _push(ring, fix)
-    held = min(held + 1, width)
-    if mem[STRAIN] > c.trust.strain or mem[USED] < c.trust.young:
+    # once fixes have left the window it knows less than the recursion, whose word it then overrules only in need
+    if held < width or mem[STRAIN] > c.trust.strain:
+        held = min(held + 1, width)
         filter_window(x, cov, mu, mem, ring, width - held, c, f64, use, before, work, pool_x, pool)
     return held
 
@@ -86,6 +87,14 @@ def _settle(x, cov, mu, mem, ring, held, c, f64, use, before, work, pool_x, pool
     if mem[PENDING] != 0.0:
         filter_window(x, cov, mu, mem, ring, ring.shape[1] - held, c, f64, use, before, work, pool_x, pool)
         mem[PENDING] = 0.0
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FLAGS)
+def forget_tracks(mem, held, slot):
+    """Empty the tracks in `slot`."""
+    for s in slot:
+        forget(mem[s])
+        held[s] = 0
 
 
 @njit(cache=True, nogil=True, parallel=True, error_model="numpy", fastmath=_FLAGS)

@@ -99,8 +99,6 @@ class Trust(NamedTuple):
     contradiction_m_s, scatter : float
         Reported velocities are not used where that deviation exceeds the one, plus 6 % of the speed,
         plus so many times its scatter.
-    young : float
-        Positions up to which the window is always asked.
     """
 
     start_track_rad: float = 0.0062
@@ -109,7 +107,6 @@ class Trust(NamedTuple):
     leg_gain: float = 0.885
     contradiction_m_s: float = 0.60
     scatter: float = 0.645
-    young: float = 8.0
 
 
 class Constants(NamedTuple):
@@ -136,11 +133,11 @@ UNCALIBRATED = np.array([[0.0] * 7, [60.0, *[0.0] * 6]])
 
 CALIBRATION = np.array(
     [
-        [5.0, 0.203, 0.749, -0.821, 0.731, 0.782, 2.889],
-        [10.0, 0.907, 0.796, -0.520, -0.335, 0.117, 2.282],
-        [15.0, 0.477, 0.634, -0.474, 0.150, -0.566, 2.416],
-        [20.0, 0.559, 0.617, -0.534, 0.418, -0.800, 2.152],
-        [60.0, 1.453, -0.037, -0.522, 0.842, -1.469, 0.111],
+        [5.0, 0.172, 0.756, -0.837, 0.708, 0.768, 2.810],
+        [10.0, 0.875, 0.795, -0.524, -0.355, 0.106, 2.222],
+        [15.0, 0.466, 0.626, -0.439, 0.008, -0.684, 2.406],
+        [20.0, 0.539, 0.615, -0.489, 0.253, -1.018, 2.135],
+        [60.0, 1.442, -0.047, -0.519, 0.623, -1.463, 0.253],
     ]
 )
 """Quantile regression, at 90 % (at 60 s, where aircraft differ most, at 92 %), of the normalised error squared on

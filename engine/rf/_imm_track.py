@@ -60,13 +60,16 @@ START_STANDING = 0.001
 NIS_GAIN = 0.15
 """Gain of the slow running squared residual, which the calibration looks at."""
 
+USUAL_NIS = 1.5
+"""What it is taken for before anything is known: its mean over airliners that report every 10 s."""
+
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "nsz"})
 def forget(mem):
     """Start with nothing known."""
     mem[:] = math.nan
-    mem[USED] = mem[LEGS] = mem[STRAIN] = mem[PENDING] = 0.0
-    mem[NIS] = 1.0
+    mem[USED] = mem[LEGS] = mem[SCATTER] = mem[STRAIN] = mem[PENDING] = 0.0
+    mem[NIS] = USUAL_NIS
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "nsz"})
@@ -88,7 +91,7 @@ def begin(x, cov, mu, mem, lat, lon, alt_m, ve, vn, known, c):
     """First fix of a track, or of one that was lost."""
     mem[LAT0], mem[LON0] = lat, lon
     mem[ALT0] = alt_m if math.isfinite(alt_m) else 0.0
-    mem[STRAIN], mem[LEGS], mem[NIS] = 0.0, 0.0, 1.0
+    mem[STRAIN], mem[LEGS], mem[NIS] = 0.0, 0.0, USUAL_NIS
     mem[LEG_TIME] = math.nan
     k, models = c.sensor, c.models
     speed = math.hypot(ve, vn)

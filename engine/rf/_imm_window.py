@@ -1,7 +1,7 @@
 """A track filtered anew from its newest fixes, with the votes of the whole window on what can be believed.
 
-The recursion of `engine.rf._imm_track` judges each fix as it comes; while a track is young, or where it
-is surprised, the window is looked at as a whole. Compiled; it must not know tables or identities.
+The recursion of `engine.rf._imm_track` judges each fix as it comes; while a track is nothing but its
+window, or where it is surprised, the window is looked at as a whole. Compiled; it must not know tables or identities.
 """
 
 from __future__ import annotations

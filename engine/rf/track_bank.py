@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from engine.rf._imm_batch import OUT, PLANES, predict_tracks, settle_tracks, update_tracks
-from engine.rf._imm_memory import MEMORY, NOW, PENDING, STRAIN, USED
+from engine.rf._imm_batch import OUT, PLANES, forget_tracks, predict_tracks, settle_tracks, update_tracks
+from engine.rf._imm_memory import MEMORY, NOW, PENDING
 from engine.rf._imm_models import TUNED, Constants
 from engine.rf.forecast import WINDOW_FIXES, Prediction, as_prediction
 
@@ -94,10 +94,7 @@ class TrackBank:
 
     def forget(self, slot: ArrayLike) -> None:
         """Empty some slots, so that other emitters can have them."""
-        rows = self._checked(slot)
-        self._memory[rows] = np.nan
-        self._memory[rows, STRAIN] = self._memory[rows, USED] = self._memory[rows, PENDING] = 0.0
-        self._held[rows] = 0
+        forget_tracks(self._memory, self._held, self._checked(slot))
 
     def update(self, slot: ArrayLike, fixes: ArrayLike) -> None:
         """Take new fixes, each into its slot; those of one slot in the order given.

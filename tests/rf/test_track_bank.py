@@ -98,3 +98,61 @@ def test_what_does_not_fit_is_refused_by_name() -> None:
         bank.predict([-1.0])
     with pytest.raises(ValueError, match="slots is 0"):
         TrackBank(0)
+
+
+def heard(time_s: np.ndarray, east_m: np.ndarray, north_m: np.ndarray, position_age_s: np.ndarray) -> np.ndarray:
+    """Reports (n, 8) every so often of an aircraft on a path, with positions that were measured some time before.
+
+    The path is given at the times of the reports; reported are its speed and track now, and its place then.
+    """
+    then_s = time_s - position_age_s
+    v_east, v_north = np.gradient(east_m, time_s), np.gradient(north_m, time_s)
+    out = np.full((time_s.size, 8), np.nan)
+    out[:, 0], out[:, 7], out[:, 3] = 1e9 + time_s, 1e9 + then_s, 5000.0
+    out[:, 1] = 47.0 + np.interp(then_s, time_s, north_m) / 111_195.0
+    out[:, 2] = 8.0 + np.interp(then_s, time_s, east_m) / 75_835.0
+    out[:, 4], out[:, 5] = np.hypot(v_east, v_north), np.degrees(np.arctan2(v_east, v_north)) % 360.0
+    return out
+
+
+def off_m(bank: TrackBank, east_m: float, north_m: float) -> float:
+    now = bank.predict([0.0])
+    return float(np.hypot((now.lon[0, 0] - 8.0) * 75_835.0 - east_m, (now.lat[0, 0] - 47.0) * 111_195.0 - north_m))
+
+
+def test_who_tells_only_its_velocity_is_followed_by_it() -> None:
+    # as the survey flights of the sample: one position, then for two minutes speed and track only
+    time_s = np.arange(0.0, 121.0)
+    course = np.radians(146.0 + 0.4 * np.clip(time_s - 50.0, 0.0, 90.0))
+    speed = 142.0 + 0.25 * (time_s % 2)
+    east, north = np.cumsum(speed * np.sin(course)), np.cumsum(speed * np.cos(course))
+    reports = heard(time_s, east - east[0], north - north[0], time_s)
+    silent = (time_s > 27) & (time_s < 56)
+    bank = TrackBank(1)
+    for report in reports[~silent]:
+        bank.update([0], report[None])
+    flown_m = 142.0 * 120.0
+    assert off_m(bank, east[-1] - east[0], north[-1] - north[0]) < 0.03 * flown_m
+
+
+def test_a_place_after_a_long_silence_is_not_outvoted_by_the_places_before_it() -> None:
+    time_s = np.arange(0.0, 101.0)
+    course = np.radians(42.0 - 0.6 * np.clip(time_s - 35.0, 0.0, 65.0))
+    east, north = np.cumsum(141.0 * np.sin(course)), np.cumsum(141.0 * np.cos(course))
+    reports = heard(time_s, east, north, time_s % 4)
+    reports[:, 4] += 0.5 * (time_s % 3)
+    # the first report after the silence is of the new place, and still of the old velocity
+    reports[-1, 4:6] = reports[33, 4:6]
+    bank = TrackBank(1)
+    for report in np.concatenate([reports[:34], reports[-1:]]):
+        bank.update([0], report[None])
+    assert off_m(bank, east[-1], north[-1]) < 500.0
+
+
+def test_a_slot_that_was_emptied_is_one_that_never_held_anything() -> None:
+    flights = circling(1, 30)
+    used, fresh = TrackBank(1), TrackBank(1)
+    for fix in flights[0]:
+        used.update([0], fix[None])
+    used.forget([0])
+    assert np.array_equal(used.states([0]).memory, fresh.states([0]).memory, equal_nan=True)
