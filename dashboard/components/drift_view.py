@@ -69,6 +69,7 @@ class DriftView(PageView):
         )  # fmt: skip
         self.lists.param.update(sizing_mode="fixed", width=300, height=30)
         self.watch = station.monitoring.board.watch(self.spec(), lambda: self.wake())
+        self._seen = self.watch.look()
         self._shown: tuple[DriftFrame, Any] | None = None
         self._behind: tuple[str, pa.Table | None] = ("", None)
         self.lists.param.watch(lambda event: s.param.update(listed=event.new), "value")
@@ -93,7 +94,8 @@ class DriftView(PageView):
             self.watch.request(spec)
         s = self.state
         self.controls.tell(self.station.monitoring.drill())
-        frame = self.watch.frame
+        self._seen = self.watch.look()
+        frame = self._seen.frame
         key = (s.monitor, s.shown, s.drills, s.listed, s.series, s.alert, s.theme)
         if frame is None or (self._shown is not None and self._shown[0] is frame and self._shown[1] == key):
             return
@@ -113,11 +115,11 @@ class DriftView(PageView):
 
     def picture(self) -> dict[str, Any]:
         """State of the picture for the shell."""
-        waiting = {"waiting": self.watch.waiting}
-        if self.watch.error:
+        waiting = {"waiting": self._seen.waiting}
+        if self._seen.error:
             return {"kind": "failed", "title": "The monitors could not be read", **waiting,
-                    "text": f"{self.watch.error}. It is tried again every second; the log says more."}  # fmt: skip
-        frame = self.watch.frame
+                    "text": f"{self._seen.error}. It is tried again every second; the log says more."}  # fmt: skip
+        frame = self._seen.frame
         if frame is None:
             return {"kind": "loading", **waiting}
         stands = int((frame.alerts["state"] == "raised").sum())
@@ -193,7 +195,7 @@ class DriftView(PageView):
             self._answer("ack")
 
     def _answer(self, do: str) -> None:
-        frame = self.watch.frame
+        frame = self._seen.frame
         alert = self._alert(frame) if frame is not None else None
         if alert is None:
             return

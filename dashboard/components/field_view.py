@@ -59,6 +59,7 @@ class FieldView(PageView):
         self._shown: FieldFrame | None = None
         self._record: tuple[tuple[str, int], list[HorizonRecord]] | None = None
         self.watch = station.board.watch(self.spec(), self._rung)
+        self._seen = self.watch.look()
         self.inspector.find.param.watch(self._find, "value")
 
     def spec(self) -> FieldSpec:
@@ -70,7 +71,8 @@ class FieldView(PageView):
         spec = self.spec()
         if spec != self.watch.spec:
             self.watch.request(spec)
-        frame = self.watch.frame
+        self._seen = self.watch.look()
+        frame = self._seen.frame
         if frame is not None and frame is not self._shown:
             self._shown = frame
             self.map.draw(frame)
@@ -96,7 +98,7 @@ class FieldView(PageView):
 
     def picture(self) -> dict[str, Any]:
         """State of the picture for the shell."""
-        return {**self._picture(self.watch.frame), "waiting": self._waits()}
+        return {**self._picture(self._seen.frame), "waiting": self._waits()}
 
     def changed(self) -> None:
         """Draw anew, and describe what is selected even if the picture stays."""
@@ -114,7 +116,7 @@ class FieldView(PageView):
         """Whether the viewer waits for a picture; in a replay, where one always is due, only for another place."""
         shown = self._shown
         moved = shown is None or shown.spec.place != self.watch.spec.place
-        return bool(self.watch.waiting) and (moved or self.state.mode != "replaying")
+        return self._seen.waiting and (moved or self.state.mode != "replaying")
 
     def _state_changed(self, *events: Any) -> None:
         spec = self.spec()
@@ -129,9 +131,9 @@ class FieldView(PageView):
         self.wake()
 
     def _picture(self, frame: FieldFrame | None) -> dict[str, str]:
-        if self.watch.error:
+        if self._seen.error:
             return {"kind": "failed", "title": "The picture could not be computed",
-                    "text": f"{self.watch.error}. It is tried again every second; the log says more."}  # fmt: skip
+                    "text": f"{self._seen.error}. It is tried again every second; the log says more."}  # fmt: skip
         if frame is None:
             return {"kind": "loading"}
         s = frame.spec

@@ -63,6 +63,7 @@ class GraphView(PageView):
         self.inspector.find.param.watch(self._find, "value")
         self._finding = False
         self.watch = self.desk.board.watch(self.spec(), self._rung)
+        self._seen = self.watch.look()
 
     def spec(self) -> GraphSpec:
         """What this view needs computed."""
@@ -74,7 +75,8 @@ class GraphView(PageView):
         if spec != self.watch.spec:
             self.watch.request(spec)
         self.upload.pull()
-        frame = self.watch.frame
+        self._seen = self.watch.look()
+        frame = self._seen.frame
         if frame is None:
             return
         if frame is not self._shown:
@@ -106,7 +108,7 @@ class GraphView(PageView):
 
     def picture(self) -> dict[str, Any]:
         """State of the picture for the shell."""
-        return {**self._picture(self.watch.frame), "waiting": self.watch.waiting}
+        return {**self._picture(self._seen.frame), "waiting": self._seen.waiting}
 
     # -- inside ---------------------------------------------------------------------------------
 
@@ -114,9 +116,9 @@ class GraphView(PageView):
         self.wake()
 
     def _picture(self, frame: GraphFrame | None) -> dict[str, str]:
-        if self.watch.error:
+        if self._seen.error:
             return {"kind": "failed", "title": "The picture could not be computed",
-                    "text": f"{self.watch.error}. It is tried again every second; the log says more."}  # fmt: skip
+                    "text": f"{self._seen.error}. It is tried again every second; the log says more."}  # fmt: skip
         if frame is None:
             return {"kind": "loading"}
         said = {"caption": self._caption_of(frame), "at": f"{frame.moment_s:.2f}"}

@@ -77,6 +77,7 @@ class LocateView(PageView):
         self._shown: tuple[Any, ...] = ()
         self.desk = station.desk(LocateDesk)
         self.watch = self.desk.board.watch(self.spec(), lambda: self.wake())
+        self._seen = self.watch.look()
         self.lists.param.watch(lambda event: s.param.update(listed=event.new), "value")
         self.rows.on_act = self._picked
         self._place()
@@ -84,7 +85,7 @@ class LocateView(PageView):
     @property
     def frame(self) -> LocateFrame | None:
         """The frame on the screen."""
-        return self.watch.frame
+        return self._seen.frame
 
     def spec(self) -> LocateSpec:
         """What this view needs computed."""
@@ -98,7 +99,8 @@ class LocateView(PageView):
         spec = self.spec()
         if spec != self.watch.spec:
             self.watch.request(spec)
-        frame, s = self.watch.frame, self.state
+        self._seen = self.watch.look()
+        frame, s = self._seen.frame, self.state
         key = (frame, s.listed, s.selected, s.message, s.off, s.theme)
         if frame is None or self._shown == key:
             return
@@ -112,11 +114,11 @@ class LocateView(PageView):
         """State of the picture for the shell."""
         if self._measured is not None and self.state.method == "rssi":
             return self._measured.picture()
-        waiting = {"waiting": self.watch.waiting}
-        if self.watch.error:
+        waiting = {"waiting": self._seen.waiting}
+        if self._seen.error:
             return {"kind": "failed", "title": "The positions could not be computed", **waiting,
-                    "text": f"{self.watch.error}. It is tried again every second; the log says more."}  # fmt: skip
-        frame = self.watch.frame
+                    "text": f"{self._seen.error}. It is tried again every second; the log says more."}  # fmt: skip
+        frame = self._seen.frame
         if frame is None:
             return {"kind": "loading", **waiting}
         caption = self._caption_of(frame)
@@ -183,7 +185,7 @@ class LocateView(PageView):
         if key.startswith(SENSOR):
             self.state.param.update(selected=key, message="")
             return
-        frame = self.watch.frame
+        frame = self._seen.frame
         table = frame.fixes.table if frame is not None else None
         found = table[table["key"] == key] if table is not None else None
         if found is not None and len(found):

@@ -83,6 +83,7 @@ class VolumeView(PageView):
         desk = station.desk(VolumeDesk)
         self.volume_watch = desk.volumes.watch(volume_spec(s, self.moment_s), lambda: self.wake())
         self.planes_watch = desk.planes.watch(planes_spec(s, self.moment_s), lambda: self.wake())
+        self._seen = self.volume_watch.look(), self.planes_watch.look()
         self.canvas.on_action = self._canvas_acts
         self.controls.on_line, self.controls.refuse = self._begin_line, self._refuse
         self.choice.param.watch(lambda event: s.param.update(shown=event.new), "value")
@@ -97,7 +98,8 @@ class VolumeView(PageView):
             self.volume_watch.request(volume_wish)
         if planes_wish != self.planes_watch.spec:
             self.planes_watch.request(planes_wish)
-        volume, planes = self.volume_watch.frame, self.planes_watch.frame
+        self._seen = self.volume_watch.look(), self.planes_watch.look()
+        volume, planes = self._seen[0].frame, self._seen[1].frame
         versions = (volume.version if volume else 0, id(planes))
         key = (*versions, s.selected, s.probe, s.section_line, s.alt_m, s.theme)
         if volume is None or key == self._drawn:
@@ -118,12 +120,13 @@ class VolumeView(PageView):
 
     def picture(self) -> dict[str, Any]:
         """State of the picture for the shell."""
-        waiting = {"waiting": self.volume_watch.waiting or self.planes_watch.waiting}
-        error = self.volume_watch.error or self.planes_watch.error
+        volume, planes = self._seen
+        waiting = {"waiting": volume.waiting or planes.waiting}
+        error = volume.error or planes.error
         if error:
             return {"kind": "failed", "title": "The volume could not be computed", **waiting,
                     "text": f"{error}. It is tried again every second; the log says more."}  # fmt: skip
-        frame = self.volume_watch.frame
+        frame = volume.frame
         if frame is None:
             return {"kind": "loading", **waiting}
         v = frame.spec

@@ -2,7 +2,7 @@
 
 Sessions register a spec and a wake function; the worker computes every distinct spec once per tick
 (live) or once (a moment of the past) and wakes the watchers without handing them data: they pull
-`Watch.frame` on their own loop. A newer spec of a watcher replaces its older one, so nothing is
+(`Watch.look`) on their own loop. A newer spec of a watcher replaces its older one, so nothing is
 computed that nobody waits for. Where it is asked for, wishes that come between ticks have a
 worker of their own: whoever pans need not wait until the tick is done. The board knows nothing of what a frame is.
 """
@@ -14,7 +14,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +42,14 @@ S = TypeVar("S", bound=Spec)
 F = TypeVar("F")
 
 
+class Look(NamedTuple, Generic[F]):
+    """What a watcher had at one moment; what is drawn and what is said of it come from the same look."""
+
+    frame: F | None
+    waiting: bool
+    error: str | None
+
+
 class Watch(Generic[S, F]):
     """One watcher of the board: its spec, the newest frame for it, and the last error."""
 
@@ -58,6 +66,10 @@ class Watch(Generic[S, F]):
     def waiting(self) -> bool:
         """True while the newest spec has no frame and no error yet."""
         return self.frame_spec != self.spec and self.error is None
+
+    def look(self) -> Look[F]:
+        """What is there now; the workers may bring the next frame at any moment."""
+        return self._board.look(self)
 
     def request(self, spec: S) -> None:
         """Want another frame; the older wish, if not computed yet, is dropped."""
@@ -163,6 +175,11 @@ class FrameBoard(Generic[S, F]):
             self._wanted.set()
         else:
             watch.wake()
+
+    def look(self, watch: Watch[S, F]) -> Look[F]:
+        """Frame, whether the newest wish waits, and the last error of a watcher, all of one moment."""
+        with self._lock:
+            return Look(watch.frame, watch.waiting, watch.error)
 
     def go_on(self) -> None:
         """For a computation between two of its steps: whether to go on.

@@ -11,11 +11,7 @@ import pytest
 from engine.rf import Grid, power_field, sample_field
 from tests.browser.driver import Tab, wait_for
 
-pytestmark = [
-    pytest.mark.browser,
-    # Beside other work a paused slice now and then is compared before it is of the paused moment.
-    pytest.mark.slow,
-]
+pytestmark = pytest.mark.browser
 
 DATA = "({...probe.deep('.volume')[0]?.dataset})"
 RASTERS = """() => probe.models().filter((m) => m.type === 'Figure').map((f) =>
