@@ -52,7 +52,7 @@ def calibration_error(confidence: ArrayLike, correct: ArrayLike, bins: int = DEF
     return sums.error()
 
 
-@dataclass
+@dataclass(eq=False)
 class CalibrationBins:
     """Sums per bin from which `calibration_error` follows; sums of parts add up to those of the whole.
 

@@ -40,7 +40,7 @@ def _page_hinkley(
     return found[:k]
 
 
-@dataclass
+@dataclass(eq=False)
 class PageHinkley:
     """Page-Hinkley test for a change of the mean, both ways, against the running mean.
 

@@ -52,7 +52,7 @@ class DriftSpec:
     moment_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Series:
     """One number of one monitor over time.
 
@@ -101,7 +101,7 @@ class Series:
     others: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class DriftFrame:
     """Everything the Drift page draws.
 

@@ -31,7 +31,7 @@ EARTH_KM = 6371.0088
 """Mean radius of the earth, km (IUGG)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Dominance:
     """Who is strongest in the cells of a frame.
 

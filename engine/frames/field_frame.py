@@ -39,7 +39,7 @@ REFERENCE_SIGMA_M = 2_000.0
 """One-sigma position uncertainty at which the forecast layer is drawn half transparent, m."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class FieldFrame:
     """One computed frame.
 

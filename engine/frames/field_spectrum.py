@@ -32,7 +32,7 @@ ONE_IN = 1000.0
 """One usual field in so many scores above the threshold, if fields were independent."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class FieldSpectrum:
     """What plane waves a field is made of.
 

@@ -56,7 +56,7 @@ SnapshotOf = Callable[[float | None], GraphSnapshot]
 """The graph now (None), or as it was at a past moment, s since 1970."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class GraphFrame:
     """One computed frame.
 

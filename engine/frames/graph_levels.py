@@ -20,7 +20,7 @@ SHADES = 28
 """Levels of each category: 1 to 28 for the first, 29 to 56 for the second …; nine fit into eight bits."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Levels:
     """An eight-bit raster and its scale.
 
@@ -39,7 +39,7 @@ class Levels:
     values: NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Ruler:
     """How values become a share of the top, and back.
 

@@ -46,7 +46,7 @@ CATEGORIES = ("host", "name", "service", "ja3", "ja4", "rule", "emitter", "obser
 Coordinates = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class GraphPicture:
     """One computed picture, shared by all who look at the same view.
 

@@ -91,7 +91,7 @@ def field_bounds(view: tuple[float, float, float, float]) -> tuple[float, float,
     return snap_view(*view, max_cells=FIELD_CELLS)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class MeasuredLine:
     """Where one pair of sensors has the emitter.
 
@@ -111,7 +111,7 @@ class MeasuredLine:
     line: NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class LocateFrame:
     """Everything the Locate page draws.
 

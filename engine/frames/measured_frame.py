@@ -63,7 +63,7 @@ class MeasuredSpec:
     cells: int = 96
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class MeasuredFrame:
     """One selection of measurements, with what has been computed of it so far.
 

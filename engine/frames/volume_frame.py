@@ -30,7 +30,7 @@ DELTAS_KEPT = 4
 """Differences of a frame to others that are kept; viewers who keep up need one."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class VolumeFrame:
     """One computed volume.
 

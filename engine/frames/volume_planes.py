@@ -27,7 +27,7 @@ POINT_FLOOR_M = 1.0
 """Floor under the distance of the unitless inverse square, which has no grid to take one from, m."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class PlanesFrame:
     """One computed slice and section.
 

@@ -30,7 +30,7 @@ Box = tuple[tuple[int, int], ...]
 """First and one past the last cell along each dimension."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Numbers:
     """Reads boxes of a dataset as real numbers.
 

@@ -28,7 +28,7 @@ JOINED_AT_ONCE = 32_768
 """Incidences looked through between two looks at whether to stop."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class LayoutGraph:
     """Incidences by hyperedge and by node, weights of hyperedges, and how many nodes of the whole each stands for."""
 

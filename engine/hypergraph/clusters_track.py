@@ -30,7 +30,7 @@ MIN_SHARE = 0.5
 """Share of a cluster's nodes that must come from (or go to) one other to have split from it (merged into it)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Tracked:
     """One run's clusters under their lasting identities.
 

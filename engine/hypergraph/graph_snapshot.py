@@ -46,7 +46,7 @@ EDGE_SCHEMA = pa.schema(
 """Columns of `GraphSnapshot.edges`."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class GraphSnapshot:
     """The hypergraph at one moment. Rows are in order of first appearance; all of it is read-only.
 

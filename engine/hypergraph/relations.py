@@ -94,7 +94,7 @@ _COLUMNS = frozenset({"entity", "source"})
 _ADDRESS = r"^(\d{1,3}(\.\d{1,3}){3}|[0-9a-fA-F]*:[0-9a-fA-F:.]*)$"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Relations:
     """Hyperedges and incidences of a batch, in the order of its events.
 

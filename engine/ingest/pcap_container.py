@@ -28,7 +28,7 @@ _SECTION = b"\x0a\x0d\x0d\x0a"
 _MAX_INTERFACES = 256
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Packets:
     """n packets, in the order of the capture.
 

@@ -20,7 +20,7 @@ _POSITION_TIME = r'"position_time_s"\s*:\s*(?P<value>[-+0-9.eE]+)'
 _NEVER = 1 << 62
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Schedule:
     """A recording laid out on a time line; round k plays fix i at ``origin + k · length + offset[i]``.
 

@@ -26,7 +26,7 @@ ROOT_BOXES = 16
 and threads need something to share."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Axis:
     """Boxes of all levels along one axis, coarsest level first.
 

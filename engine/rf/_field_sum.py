@@ -50,7 +50,7 @@ class Law(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Sources:
     """What the kernels sum: all lengths m, gains in any unit of power times m^2.
 

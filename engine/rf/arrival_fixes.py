@@ -52,7 +52,7 @@ class FixSettings:
     off: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Fixes:
     """The fixes of a moment.
 

@@ -35,7 +35,7 @@ MOST_SHOWN = 5_000
 """Messages of a snapshot at most, the newest."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Arrivals:
     """Sensors and messages of a moment, as arrays.
 

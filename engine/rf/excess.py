@@ -78,7 +78,7 @@ class Air:
     rain_height_m: float = 3_000.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TabledLoss:
     """Law of emitters at heights (n,) and frequencies (n,) through some air."""
 
@@ -106,7 +106,7 @@ class TabledLoss:
         return rows, np.stack([table for table, _ in filled])[None], np.stack([width for _, width in filled])[None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TwoRay:
     """Law of a direct and a ground-reflected ray over flat ground, for antenna heights (n,) and frequencies (n,).
 

@@ -31,7 +31,7 @@ _COMPONENTS = 96
 _EPOCHS = 400
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FieldCode:
     """A way to tell a field in a few numbers, and back.
 

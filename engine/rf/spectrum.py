@@ -185,7 +185,7 @@ def radial_spectrum(
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SpectralReference:
     """What is usual, ring by ring: mean and scatter of the logarithm of the radial spectrum.
 

@@ -89,7 +89,7 @@ def _push_fixes(
     return repeated
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Tracks:
     """The emitters known at one moment: an immutable snapshot of the fold.
 

@@ -22,7 +22,7 @@ Its logarithm over the step is a rate; were it real, ETDRK4 would not follow it 
 """
 
 
-@dataclass
+@dataclass(eq=False)
 class State:
     """Where a batch of runs stands; arrays have the shape (batch, N, N).
 

@@ -48,7 +48,7 @@ class Diverged(ArithmeticError):
         return f"given up at t = {self.t:g} ({which}): {self.reason}"
 
 
-@dataclass
+@dataclass(eq=False)
 class Position:
     """Where a batch stands after whole steps of `dt`; arrays have the shape (batch, N, N).
 

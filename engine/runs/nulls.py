@@ -18,7 +18,7 @@ NULL_CAP = 1000.0
 """A null error counts as no more than this, so that one wild draw does not make a run look good."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class NullTest:
     """What a null test gave.
 

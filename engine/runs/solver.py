@@ -24,7 +24,7 @@ BATCH_BYTES = 2**19
 """Fields of a batch, bytes: as many small grids as make calls cheap and still lie in a core's cache."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Checkpoint:
     """A run that was stopped: `simulate` goes on from it and ends where the undisturbed run ends, to the bit.
 

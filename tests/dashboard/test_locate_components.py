@@ -1,6 +1,7 @@
 """The parts of the Locate page: link, lists, inspector as text only, and files that say what is on the screen."""
 
 import contextlib
+import dataclasses
 import io
 from urllib.parse import parse_qsl
 
@@ -126,6 +127,18 @@ def test_a_map_sends_only_what_changed_and_marks_what_is_selected(frame):
     assert set(sensor_columns(frame, "dark")) == set(EMPTY["sensors"])
     chart.sources["sensors"].selected.indices = [1]
     assert state.selected == f"{SENSOR}{sent['sensors']['sensor'][1]}"
+
+
+def test_a_past_frame_that_is_computed_once_more_is_drawn(frame):
+    # Who stays at a past moment for half a minute and then pans: its fixes have made room and are made anew.
+    locate_map = LocateMap(LocateState(selected=NASTY))
+    locate_map.draw(frame)
+    fixes = locate_arrivals(frame.fixes.arrivals, FixSettings())
+    again = dataclasses.replace(
+        fixes, arrivals=dataclasses.replace(fixes.arrivals, sensors=fixes.arrivals.sensors.copy())
+    )
+    locate_map.draw(compute_locate_frame(frame.spec, MOMENT_S, again, dilution_of(again, frame.spec)))
+    assert len(locate_map.sources["sensors"].data["sensor"]) == 6
 
 
 def test_files_say_what_is_on_the_screen(frame):

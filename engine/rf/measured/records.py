@@ -27,7 +27,7 @@ MAX_EXTENT_M = 100_000.0
 """Widest campaign that one tangent plane serves, m."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Records:
     """Measurements in the plane tangent at their middle.
 

@@ -37,7 +37,7 @@ MIN_STRONG = 10
 receivers with fewer than ten above it as knowing nothing."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Trend:
     """Expected signal of every chain at every place, with floors.
 
