@@ -255,19 +255,34 @@ def markdown(table: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
+def interval_s(table: FixTable) -> float:
+    """Median time between successive reports of new positions of a track, s."""
+    fresh = np.flatnonzero(table.use & 1)
+    gaps = np.diff(table.time_s[fresh])
+    return float(np.median(gaps[np.diff(table.group[fresh]) == 0]))
+
+
 def main() -> None:
     """Score every recording and put the tables into the page."""
-    parts = []
+    parts, tables = [], []
     for name in FILES:
         fixes = read_fixes(locate(f"tracks/{name}"))
         held_out = fixes if fixes["aircraft"].nunique() == 1 else fixes[~fitted(fixes["aircraft"])]
         t = trial(held_out, 20_000)
         whose = f"{held_out['aircraft'].nunique()} of {fixes['aircraft'].nunique()} aircraft or flights"
-        parts.append(f"### {name} ({whose})\n\n{markdown(figures(t, endless=True))}\n")
+        tables.append(figures(t, endless=True))
+        often = f"a new position every {interval_s(t.table):.1f} s in the median"
+        parts.append(f"### {name} ({whose}; {often})\n\n{markdown(tables[-1])}\n")
         if name == FILES[0]:
             raw = figures(trial(held_out, 20_000, drop_late=False))
             parts.append(f"The same with every fix as truth, late ones too:\n\n{markdown(raw)}\n")
         sys.stdout.write(parts[-1] + "\n")
+    every = pd.concat(tables)
+    every = every[every["moments"] == "all"].assign(inside=lambda rows: rows["90 %"] * rows["n"])
+    summed = every.groupby("horizon_s")[["n", "inside"]].sum()
+    together = pd.DataFrame({"horizon_s": summed.index, "n": summed["n"], "90 %": summed["inside"] / summed["n"]})
+    parts.append(f"### All moments of all recordings together\n\n{markdown(together)}\n")
+    sys.stdout.write(parts[-1] + "\n")
     head, _, rest = PAGE.read_text(encoding="utf-8").partition("<!-- table -->")
     tail = rest.partition("<!-- /table -->")[2]
     PAGE.write_text(f"{head}<!-- table -->\n\n{chr(10).join(parts)}\n<!-- /table -->{tail}", encoding="utf-8")
