@@ -119,9 +119,8 @@ def test_what_a_moving_hand_asked_for_does_not_pile_up(prompt):
         board.stop()
 
 
-def test_a_tick_leaves_a_wish_to_the_worker_beside_it(prompt):
-    if not prompt:
-        pytest.skip("one worker does both")
+@pytest.mark.parametrize("prompt", [True], indirect=True, ids=["a worker for wishes"])
+def test_a_tick_leaves_a_wish_to_the_worker_beside_it():
     asked, gate = [], threading.Event()
 
     def compute(spec, moment_s):
@@ -147,9 +146,8 @@ def test_a_tick_leaves_a_wish_to_the_worker_beside_it(prompt):
         board.stop()
 
 
-def test_what_a_moving_hand_saw_last_is_made_of_the_new_moment_too_and_only_then_is_that_shown(prompt):
-    if not prompt:
-        pytest.skip("one worker does both")
+@pytest.mark.parametrize("prompt", [True], indirect=True, ids=["a worker for wishes"])
+def test_what_a_moving_hand_saw_last_is_made_of_the_new_moment_too_and_only_then_is_that_shown():
     calls, gate = [], threading.Event()
 
     def compute(spec, moment_s):
