@@ -37,7 +37,8 @@ RESOLUTIONS = {"Coarse (16 k cells)": 16_384, "Normal (90 k cells)": DEFAULT_CEL
 
 
 CONTESTS = {
-    "None": "none", "A less B": "ab", "Best server of all groups": "server", "Arbitration score": "score",
+    "None": "none", "A less B": "ab", "Best server of all groups": "server", "Margin of the best server": "margin",
+    "Arbitration score": "score",
 }  # fmt: skip
 """What is drawn of dominance, by label."""
 

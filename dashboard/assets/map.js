@@ -82,7 +82,19 @@
     return i >= 0 && j >= 0 && i < nx && j < ny ? img[j * nx + i] : null
   }
   const R = 6378137
-  const readout = (fig, layers, scale, x, y) => {
+  // What a byte of the picture of dominance says; `words`: picture, contested margin (dB), groups.
+  const SPAN_DB = 30
+  const dominance = (v, [picture, contested, ...names]) => {
+    if (v === null) return ""
+    if (picture === "score") return `score ${(v / 255).toFixed(2)}`
+    if (v === 0) return "nobody received"
+    const db = (d) => d < contested ? `contested, ${d.toFixed(1)} dB` : `${d >= SPAN_DB ? SPAN_DB + " dB or more" : d.toFixed(1) + " dB"}`
+    if (picture === "server") return v === 255 ? "contested" : names[v - 1] ?? ""
+    if (picture === "margin") return `lead ${db((v - 1) / 254 * SPAN_DB)}`
+    const d = (v - 1) / 254 * 2 * SPAN_DB - SPAN_DB
+    return Math.abs(d) < contested ? db(Math.abs(d)) : `${names[d > 0 ? 0 : 1]} leads by ${db(Math.abs(d))}`
+  }
+  const readout = (fig, layers, scale, x, y, contest, words) => {
     const box = document.getElementById("readout")
     if (!box) return
     const lat = Math.atan(Math.sinh(y / R)) * 180 / Math.PI, lon = x / R * 180 / Math.PI
@@ -90,6 +102,8 @@
     const text = (v) => v === null ? "outside" : v === 0 ? `under ${low}` : v === 255 ? `${high} or more` : `${(low + (v - 1) / 254 * (high - low)).toFixed(1)}`
     const parts = [`${Math.abs(lat).toFixed(4)}° ${lat < 0 ? "S" : "N"}  ${Math.abs(lon).toFixed(4)}° ${lon < 0 ? "W" : "E"}`]
     for (const [name, renderer] of layers) if (renderer.visible) parts.push(`${name} ${text(cell(renderer.data_source, x, y))} ${unit}`)
+    const who = contest?.visible ? dominance(cell(contest.data_source, x, y), words.tags) : ""
+    if (who) parts.push(who)
     box.textContent = parts.join("   ")
   }
   const left = () => { const box = document.getElementById("readout"); if (box) box.textContent = "" }

@@ -19,7 +19,10 @@ from engine.frames.spec import FieldSpec
 from engine.geo import web_mercator
 from engine.rf import arbitration_score
 
-_TITLES = {"ab": "A less B: blue A, red B", "server": "strongest group", "score": "arbitration score"}
+_TITLES = {
+    "ab": "A less B: blue A, red B", "server": "strongest group", "margin": "strongest less second",
+    "score": "arbitration score",
+}  # fmt: skip
 
 
 def dominance_image(dataset: xr.Dataset, spec: FieldSpec) -> hv.Image:
@@ -58,6 +61,11 @@ def dominance_image(dataset: xr.Dataset, spec: FieldSpec) -> hv.Image:
         with np.errstate(invalid="ignore"):
             values = np.clip(np.nan_to_num(level_db[0] - level_db[1], nan=0.0), -SPAN_DB, SPAN_DB)
         values, limits, unit, colours = np.where(nobody, np.nan, values), (-SPAN_DB, SPAN_DB), "dB", colours[1:]
+    elif spec.contest == "margin":
+        second = np.partition(level_db, -2, axis=0)[-2] if len(level_db) > 1 else np.full(nobody.shape, -np.inf)
+        with np.errstate(invalid="ignore"):
+            values = np.clip(level_db.max(axis=0) - second, 0.0, SPAN_DB)
+        values, limits, unit, colours = np.where(nobody, np.nan, values), (0.0, SPAN_DB), "dB", colours[1:]
     elif spec.contest == "score":
         values = arbitration_score(np.where(np.isneginf(level_db), np.nan, level_db), weights=spec.score_weights)
         limits, unit = (0.0, 1.0), None
@@ -100,6 +108,8 @@ def dominance_lines(frame: FieldFrame) -> str:
         f"horizon={spec.horizon!r})\n"
         "print(contest)\n"
     )
+    if spec.contest == "margin":
+        lines += "print(contest['margin_db'])\n"
     if spec.contest == "score":
         lines += f"print(arbitration_score(contest['power_dbm'], weights={spec.score_weights!r}))\n"
     return lines

@@ -70,9 +70,9 @@ class FieldControls(pn.viewable.Viewer):
         """Only the widgets that mean something for what is drawn."""
         s = self.state
         shown = {
-            "group_by": s.contest in ("server", "score"),
+            "group_by": s.contest in ("server", "margin", "score"),
             "group_a": s.contest == "ab" or (s.contest != "none" and s.group_by == "ab"),
-            "contested_db": s.contest in ("ab", "server"),
+            "contested_db": s.contest in ("ab", "server", "margin"),
             "score_signal": s.contest == "score",
         }
         shown["group_b"] = shown["group_a"]

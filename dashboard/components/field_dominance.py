@@ -13,7 +13,7 @@ from bokeh.events import Tap
 from bokeh.models import ColumnDataSource, FixedTicker, LinearColorMapper
 from bokeh.models.annotations import ColorBar
 from bokeh.models.glyphs import Image
-from bokeh.palettes import Viridis256
+from bokeh.palettes import Cividis256, Viridis256
 
 from dashboard.components.widget_style import told_beside
 from dashboard.state import ViewState
@@ -31,10 +31,18 @@ DEFINITIONS = {
     "ab": "Field of A less field of B, each summed over its emitters in mW, dB. Blue: A leads, red: B does, "
     "white: the lead is under the contested margin.",
     "server": "The group whose summed field is strongest, if it leads the second by the contested margin.",
+    "margin": "Summed field of the strongest group less that of the second, dB; white: under the contested margin.",
     "score": "Arbitration score, 0 to 1: (w₁ signal + w₂ coherence + w₃ (1 − diversity)) / (w₁ + w₂ + w₃). Signal: "
     "total power from −120 to −40 dBm. Coherence: the strongest group's share. "
     "Diversity: evenness of the shares (Pielou).",
 }
+
+SCALES = {
+    "ab": (-SPAN_DB, SPAN_DB, 10.0, "A less B (dB): blue A, red B"),
+    "margin": (0.0, SPAN_DB, 10.0, "Strongest less second (dB)"),
+    "score": (0.0, 1.0, 0.2, "Arbitration score"),
+}
+"""Least and greatest value, step of the ticks and title of each colour bar."""
 
 EMPTY: dict[str, list[Any]] = {"image": [], "x": [], "y": [], "dw": [], "dh": []}
 
@@ -46,6 +54,9 @@ def palette(contest: str, contested_db: float) -> list[str]:
         return ["#00000000", *named, CONTESTED]
     if contest == "score":
         return ["#00000000", *Viridis256[1:]]
+    if contest == "margin":
+        lead = (np.arange(256) - 1) / 254 * SPAN_DB
+        return ["#00000000", *(Cividis256[255 - k] if lead[k] >= contested_db else CONTESTED for k in range(1, 256))]
     half = 127
     blue, red = (hex_colours(ramp([CONTESTED, *to], half)) for to in (["#6baed6", "#08519c"], ["#fb6a4a", "#a50f15"]))
     colours = ["#00000000", *reversed(red), CONTESTED, *blue]
@@ -64,9 +75,13 @@ class DominanceLayer:
         glyph = Image(image="image", x="x", y="y", dw="dw", dh="dh", color_mapper=self._mapper, global_alpha=0.82)
         self.image = figure.add_glyph(self.source, glyph, level="image")
         self._figure = figure
+        # Now, not when first wanted: events of a figure that is in a document already are not subscribed to any more.
+        figure.on_event(Tap, self._tapped)
         self._scale = LinearColorMapper(palette=palette("ab", 0.0)[1:], low=-SPAN_DB, high=SPAN_DB)
         self.bar: Any = None
         self.panel = told_beside()
+        self.words = ColumnDataSource(tags=["none"])
+        """What a byte means, for the read-out of the browser: picture, contested margin (dB), groups."""
         self._frame: FieldFrame | None = None
         self._place: tuple[float, float] | None = None
 
@@ -79,6 +94,9 @@ class DominanceLayer:
                 self.source.data = dict(EMPTY)
         else:
             self._colour(s.contest, s.contested_db)
+            words = [s.contest, s.contested_db, *(name[:40] for name in held.names)]
+            if self.words.tags != words:
+                self.words.tags = words
             self.source.data = {
                 "image": [held.levels], "x": [s.west_m], "y": [s.south_m],
                 "dw": [s.east_m - s.west_m], "dh": [s.north_m - s.south_m],
@@ -95,13 +113,10 @@ class DominanceLayer:
                 color_mapper=self._scale, width=11, padding=4, margin=0, location=(0, 0), bar_line_color=None
             )
             self._figure.add_layout(self.bar, "right")
-            self._figure.on_event(Tap, self._tapped)
         self.bar.visible = contest != "server"
-        low, high = (0.0, 1.0) if contest == "score" else (-SPAN_DB, SPAN_DB)
+        low, high, step, self.bar.title = SCALES.get(contest, SCALES["ab"])
         self._scale.update(palette=colours[1:], low=low, high=high)
-        step = 0.2 if contest == "score" else 10.0
         self.bar.ticker = FixedTicker(ticks=[round(v, 1) for v in np.arange(low, high + 1e-9, step)])
-        self.bar.title = "Arbitration score" if contest == "score" else "A less B (dB): blue A, red B"
         p = THEMES[self.state.theme]
         self.bar.background_fill_color = p.surface
         self.bar.major_label_text_color = self.bar.title_text_color = p.muted

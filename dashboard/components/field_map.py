@@ -154,8 +154,9 @@ class FieldMap(pn.viewable.Viewer):
         self.scale = ColumnDataSource(tags=[-80.0, -55.0, "dBm"])
         layers = [["field", self.images["field"]], ["predicted", self.images["forecast"]]]
         f.js_on_event("mousemove", CustomJS(
-            args={"fig": f, "layers": layers, "scale": self.scale},
-            code="window.scytheMap && scytheMap.readout(fig, layers, scale, cb_obj.x, cb_obj.y)",
+            args={"fig": f, "layers": layers, "scale": self.scale, "contest": self.dominance.image,
+                  "words": self.dominance.words},
+            code="window.scytheMap && scytheMap.readout(fig, layers, scale, cb_obj.x, cb_obj.y, contest, words)",
         ))  # fmt: skip
         f.js_on_event("mouseleave", CustomJS(code="window.scytheMap && scytheMap.left()"))
 

@@ -18,14 +18,14 @@ from engine.rf.grid import Grid
 GROUPINGS = ("kind", "cluster", "frequency", "source", "ab")
 """What makes a group: a column of the emitters, or two searches A and B."""
 
-CONTESTS = ("none", "ab", "server", "score")
+CONTESTS = ("none", "ab", "server", "margin", "score")
 """What is drawn of it."""
 
 MAX_GROUPS = 7
 """Groups with a name and a colour of their own, the largest; the others are one more."""
 
 SPAN_DB = 30.0
-"""Dominance is drawn from -30 to +30 dB."""
+"""Dominance is drawn from -30 to +30 dB, the margin of the strongest from 0 to 30 dB."""
 
 EARTH_KM = 6371.0088
 """Mean radius of the earth, km (IUGG)."""
@@ -46,8 +46,8 @@ class Dominance:
     contested_share, contested_km2, nobody_share : float
         Where the lead is smaller; where nothing is received.
     levels : ndarray of uint8, (ny, nx)
-        ``ab``: 0 nobody, 1 … 255 for -30 … +30 dB. ``server``: 0 nobody, 1 + group, 255 contested. ``score``: 0 … 255
-        for 0 … 1.
+        ``ab``: 0 nobody, 1 … 255 for -30 … +30 dB. ``server``: 0 nobody, 1 + group, 255 contested. ``margin``:
+        0 nobody, 1 … 255 for 0 … 30 dB. ``score``: 0 … 255 for 0 … 1.
     power_dbm : ndarray of float32, (groups, ny, nx)
         Field of each group; -inf is none.
     """
@@ -146,6 +146,9 @@ def dominance_of(
         if contest == "ab" and len(power_dbm) == 2:
             signed = np.clip(np.nan_to_num(power_dbm[0] - power_dbm[1], nan=0.0), -SPAN_DB, SPAN_DB)
             levels = np.where(nobody, 0, 1 + np.rint((signed + SPAN_DB) / (2 * SPAN_DB) * 254))
+        elif contest == "margin":
+            lead = np.clip(np.nan_to_num(top - second, nan=0.0), 0.0, SPAN_DB)
+            levels = np.where(nobody, 0, 1 + np.rint(lead / SPAN_DB * 254))
         elif contest == "score":
             known = np.where(np.isneginf(power_dbm), np.nan, power_dbm)
             levels = np.rint(255 * arbitration_score(known, weights=weights))

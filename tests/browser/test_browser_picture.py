@@ -308,3 +308,37 @@ def test_who_dominates_and_the_spectrum_stand_beside_the_map(tabs, sample):
     tab.checkbox("Spectrum of the view").uncheck()
     tab.until("() => !probe.deep('svg[role=img]').length")
     tab.until("() => document.documentElement.dataset.query.includes('spectrum=0')")
+
+
+TOLD = "probe.deep('h4').find((h) => h.textContent === 'At the place clicked')?.nextElementSibling.textContent"
+
+
+@pytest.mark.parametrize(("contest", "step_db"), [("ab", 60 / 254), ("margin", 30 / 254)])
+def test_the_cursor_reads_who_leads_as_a_click_tells_it(tabs, sample, contest, step_db):
+    tab = tabs(sample, f"/field?contest={contest}&groups=ab&a=4b*,40*,44*").drawn()
+    tab.pause()
+    tab.until("() => probe.deep('h4').some((h) => h.textContent === 'Dominance in the frame')")
+    frame, led, told = tab.ask("probe.frame()"), [], None
+    for share in (0.15, 0.35, 0.55, 0.75):
+        left, top = round(frame["x"] + share * frame["width"]), round(frame["y"] + share * frame["height"])
+        tab.page.wait_for_timeout(600)  # two clicks in a hurry are a double click
+        tab.page.mouse.click(left, top)
+        tab.until(f"(before) => ({TOLD}) && ({TOLD}) !== before", told)
+        told = tab.ask(TOLD)
+        who, _, lead = told.rpartition(", by ")
+        lead_db = float(lead.removesuffix(" dB"))
+        led.append((who, lead_db))
+        # Another cell first: a cursor that has not moved reads nothing.
+        tab.page.mouse.move(left + 30, top)
+        tab.page.mouse.move(left, top)
+        said = tab.page.locator("#readout").inner_text().rpartition("dBm")[2].strip()
+        if who == "contested":
+            assert said.removeprefix("lead ").startswith("contested")
+        elif lead_db >= 30.0:
+            assert "30 dB or more" in said
+        else:
+            assert float(re.search(r"([\d.]+) dB$", said)[1]) == pytest.approx(lead_db, abs=0.5 * step_db + 0.06)
+            assert contest == "margin" or said.startswith(f"{who} leads by")
+    assert len(set(led)) > 1
+    if contest == "margin":
+        tab.picture("field-margin")

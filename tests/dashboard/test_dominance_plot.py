@@ -11,6 +11,7 @@ WAYS = [
     {"contest": "ab", "group_a": "e0000 e0003 e0005", "contested_db": 2.0},
     {"contest": "ab", "group_a": "e0001", "group_b": "e0002", "model": "inverse_square"},
     {"contest": "server", "group_by": "ab", "group_a": "e0000 e0003"},
+    {"contest": "margin", "group_by": "ab", "group_a": "e0000 e0003"},
     {"contest": "score", "group_by": "ab", "group_a": "e0004 e0005", "score_weights": (0.2, 0.5, 0.3)},
 ]
 
@@ -25,6 +26,8 @@ def test_the_picture_in_the_file_is_that_of_the_page_to_half_a_step(frame):
     levels = frame.dominance.levels.astype(float)
     if frame.spec.contest == "ab":
         page, step = (levels - 1) / 254 * 2 * SPAN_DB - SPAN_DB, 2 * SPAN_DB / 254
+    elif frame.spec.contest == "margin":
+        page, step = (levels - 1) / 254 * SPAN_DB, SPAN_DB / 254
     elif frame.spec.contest == "score":
         page, step = levels / 255, 1 / 255
     else:

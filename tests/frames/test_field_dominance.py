@@ -58,5 +58,10 @@ def test_shares_contested_and_bytes_follow_from_the_powers():
     assert one.levels[0, 3] == 0
     server = dominance_of(["a", "b"], [1, 1], power, np.array([2.0]), "server", 3.0, (0.6, 0.3, 0.1))
     assert server.levels.tolist() == [[1, 2, 255, 0]]
+    margin = dominance_of(["a", "b"], [1, 1], power, np.array([2.0]), "margin", 3.0, (0.6, 0.3, 0.1))
+    np.testing.assert_allclose((margin.levels[0, :3] - 1.0) / 254 * 30, [10.0, 20.0, 1.0], atol=30 / 254 / 2)
+    assert margin.levels[0, 3] == 0
+    lone = dominance_of(["a"], [1], np.full((1, 1, 1), -40.0), np.array([1.0]), "margin", 3.0, (0.6, 0.3, 0.1))
+    assert lone.levels.tolist() == [[255]], "who has no rival leads by all there is"
     alone = dominance_of(["a"], [1], np.full((1, 1, 1), -40.0), np.array([1.0]), "score", 3.0, (0.6, 0.3, 0.1))
     assert alone.levels.tolist() == [[255]]
