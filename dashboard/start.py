@@ -15,7 +15,7 @@ except RuntimeError as error:
 where = running.embedded.url if running.embedded is not None else "the Redis of REDIS_URL"
 print(
     f"""
-  SCYTHE is ready        http://localhost:{settings.port}/field   (hypergraph, drift, runs)
+  SCYTHE is ready        http://localhost:{settings.port}/field   (volume, locate, hypergraph, drift, runs)
   playing                {running.feed.label if running.feed else "nothing"}
   data is kept in        {data_path(settings)}
   live bus               {"embedded" if running.embedded is not None else where}

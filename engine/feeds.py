@@ -212,19 +212,19 @@ def registered(name: str) -> Path:
         raise FileNotFoundError(str(missing)) from missing
 
 
-def _located(name: str) -> Path | None:
-    """A registered data set, or None, with the reason told, where it is not to be had."""
+def _located(name: str, instead: str) -> Path | None:
+    """A registered data set, or None where it is not to be had: the reason is told, and what is played instead."""
     from data.loader import DataUnavailable, locate
 
     try:
         return locate(name)
     except (DataUnavailable, OSError) as missing:
-        logger.warning("%s is not to be had (%s); an invented one is played instead", name, missing)
+        logger.warning("%s. %s", missing, instead)
         return None
 
 
 def _air(settings: Settings, log: EventLog) -> Feed:
-    path = _located(SAMPLE)
+    path = _located(SAMPLE, "An invented air picture is played instead.")
     if path is None:
         return _synthetic_air(settings, log)
     events, rejects = read_tracks(path)
@@ -233,7 +233,7 @@ def _air(settings: Settings, log: EventLog) -> Feed:
 
 
 def _network(settings: Settings, log: EventLog) -> Feed:
-    path = _located(NETWORK_SAMPLE)
+    path = _located(NETWORK_SAMPLE, "An invented network is played instead.")
     if path is None:
         return _synthetic_network(settings, log)
     source = _network_loop("suricata-2022", path, settings, log)
@@ -242,10 +242,12 @@ def _network(settings: Settings, log: EventLog) -> Feed:
 
 def _tdoa(settings: Settings, log: EventLog) -> list[Feed]:
     """Arrival times at synchronised receivers; nothing where they are not to be had."""
-    paths = [_located(name) for name in TDOA_SAMPLE]
-    found = [path for path in paths if path is not None]
-    if len(found) < len(paths):
-        return []
+    found = []
+    for name in TDOA_SAMPLE:
+        path = _located(name, "No arrival times are played, the Locate page stays empty.")
+        if path is None:
+            return []
+        found.append(path)
     source = ArrivalReplay(
         "locards", found[0], found[1:], backfill_s=settings.backfill_s, since=log.last_time("locards")
     )

@@ -150,7 +150,7 @@ def test_what_is_replayed_goes_on_in_the_next_round_with_the_same_steps(tmp_path
 
 
 def test_without_data_an_invented_network_plays_and_says_so(monkeypatch, tmp_path) -> None:
-    monkeypatch.setattr("engine.feeds._located", lambda name: None)
+    monkeypatch.setattr("engine.feeds._located", lambda name, instead: None)
     with EventLog(":memory:") as log:
         feed = open_feed(Settings(feed="sample", backfill_s=600.0), log)
     assert feed.synthetic and feed.label.count("SYNTHETIC") == 2 and len(feed.sources) == 2
