@@ -31,11 +31,12 @@ $(VENV)/.created:
 	@$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-# uv where it is at hand, because it is faster; pip where it is not, or where only pip knows the way to an index.
+# uv where it is at hand, because it is faster; pip where it is not, or where only pip knows the way to an index. Bytecode
+# is left to the first import: most of what packages bring is never imported, and compiling it takes 20 s.
 $(VENV)/.installed: pyproject.toml | $(VENV)/.created
 	@echo "installing into $(VENV)"
 	@if command -v uv >/dev/null 2>&1 && uv pip install --quiet --python $(BIN)/python -e ".[test]"; then :; \
-	else $(BIN)/python -m pip install -qq --no-input -e ".[test]"; fi
+	else $(BIN)/python -m pip install -qq --no-input --no-compile -e ".[test]"; fi
 	@touch $@
 
 $(VENV)/.lint: pyproject.toml | install

@@ -319,7 +319,7 @@ def test_the_cursor_reads_who_leads_as_a_click_tells_it(tabs, sample, contest, s
     tab.pause()
     tab.until("() => probe.deep('h4').some((h) => h.textContent === 'Dominance in the frame')")
     frame, led, told = tab.ask("probe.frame()"), [], None
-    for share in (0.15, 0.35, 0.55, 0.75):
+    for share in (0.2, 0.5, 0.7):
         left, top = round(frame["x"] + share * frame["width"]), round(frame["y"] + share * frame["height"])
         tab.page.wait_for_timeout(600)  # two clicks in a hurry are a double click
         tab.page.mouse.click(left, top)
