@@ -155,6 +155,7 @@ def same(levels: np.ndarray, dbm: np.ndarray) -> bool:
     return bool(np.abs(LOW + (levels[inside] - 1.0) * step - dbm[inside]).max() < 0.5 * step + 0.02)
 
 
+@pytest.mark.slow  # for the time of a whole run
 def test_without_webgl_the_page_says_so_and_slice_and_section_are_there(tabs, sample):
     tab = tabs(sample, None)
     tab.context.add_init_script(
@@ -168,6 +169,7 @@ def test_without_webgl_the_page_says_so_and_slice_and_section_are_there(tabs, sa
     wait_for(lambda: all(layer and any(layer["bytes"]) for layer in np.ravel(tab.ask(RASTERS))), "slice and section")
 
 
+@pytest.mark.slow  # for the time of a whole run
 def test_the_page_taken_along_turns_without_a_server(volume, browser, tmp_path):
     tab = volume("?detail=16")
     page = tmp_path / "volume.html"
