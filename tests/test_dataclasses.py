@@ -8,18 +8,12 @@ import re
 
 import pytest
 
-from tests.test_docstrings import SCRIPTS, SOURCES, module_name
+from tests.test_docstrings import modules_with
 
 UNCOMPARABLE = re.compile(r"\b(NDArray|ndarray|Array|DataFrame|Series|Dataset|DataArray)\b")
 
-MODULES = [
-    module_name(path)
-    for path in SOURCES
-    if "@dataclass" in path.read_text(encoding="utf-8") and not module_name(path).startswith(SCRIPTS)
-]
 
-
-@pytest.mark.parametrize("module", MODULES)
+@pytest.mark.parametrize("module", modules_with("@dataclass"))
 def test_no_record_with_arrays_is_compared_by_value(module: str) -> None:
     wrong = [
         f"{kind.__name__}.{field.name}"

@@ -82,16 +82,15 @@
     return i >= 0 && j >= 0 && i < nx && j < ny ? img[j * nx + i] : null
   }
   const R = 6378137
-  // What a byte of the picture of dominance says; `words`: picture, contested margin (dB), groups.
-  const SPAN_DB = 30
-  const dominance = (v, [picture, contested, ...names]) => {
+  // What a byte of the picture of dominance says; `words`: picture, contested margin and span (dB), groups.
+  const dominance = (v, [picture, contested, span, ...names]) => {
     if (v === null) return ""
     if (picture === "score") return `score ${(v / 255).toFixed(2)}`
     if (v === 0) return "nobody received"
-    const db = (d) => d < contested ? `contested, ${d.toFixed(1)} dB` : `${d >= SPAN_DB ? SPAN_DB + " dB or more" : d.toFixed(1) + " dB"}`
+    const db = (d) => d < contested ? `contested, ${d.toFixed(1)} dB` : d >= span ? `${span} dB or more` : `${d.toFixed(1)} dB`
     if (picture === "server") return v === 255 ? "contested" : names[v - 1] ?? ""
-    if (picture === "margin") return `lead ${db((v - 1) / 254 * SPAN_DB)}`
-    const d = (v - 1) / 254 * 2 * SPAN_DB - SPAN_DB
+    if (picture === "margin") return `lead ${db((v - 1) / 254 * span)}`
+    const d = (v - 1) / 254 * 2 * span - span
     return Math.abs(d) < contested ? db(Math.abs(d)) : `${names[d > 0 ? 0 : 1]} leads by ${db(Math.abs(d))}`
   }
   const readout = (fig, layers, scale, x, y, contest, words) => {

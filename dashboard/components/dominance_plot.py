@@ -31,7 +31,7 @@ def dominance_image(dataset: xr.Dataset, spec: FieldSpec) -> hv.Image:
     Parameters
     ----------
     dataset : Dataset
-        With ``group_power_dbm`` or ``group_intensity`` on (group, lat, lon), ``best`` and ``contested``.
+        With ``group_power_dbm`` or ``group_intensity`` on (group, lat, lon), ``best``, ``margin_db`` and ``contested``.
     spec : FieldSpec
         Of the frame: contest, contested margin and weights of the score.
 
@@ -62,9 +62,7 @@ def dominance_image(dataset: xr.Dataset, spec: FieldSpec) -> hv.Image:
             values = np.clip(np.nan_to_num(level_db[0] - level_db[1], nan=0.0), -SPAN_DB, SPAN_DB)
         values, limits, unit, colours = np.where(nobody, np.nan, values), (-SPAN_DB, SPAN_DB), "dB", colours[1:]
     elif spec.contest == "margin":
-        second = np.partition(level_db, -2, axis=0)[-2] if len(level_db) > 1 else np.full(nobody.shape, -np.inf)
-        with np.errstate(invalid="ignore"):
-            values = np.clip(level_db.max(axis=0) - second, 0.0, SPAN_DB)
+        values = np.clip(dataset["margin_db"].transpose("lat", "lon").to_numpy(), 0.0, SPAN_DB)
         values, limits, unit, colours = np.where(nobody, np.nan, values), (0.0, SPAN_DB), "dB", colours[1:]
     elif spec.contest == "score":
         values = arbitration_score(np.where(np.isneginf(level_db), np.nan, level_db), weights=spec.score_weights)

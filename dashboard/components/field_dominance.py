@@ -81,7 +81,7 @@ class DominanceLayer:
         self.bar: Any = None
         self.panel = told_beside()
         self.words = ColumnDataSource(tags=["none"])
-        """What a byte means, for the read-out of the browser: picture, contested margin (dB), groups."""
+        """What a byte means, for the read-out of the browser: picture, contested margin and span (dB), groups."""
         self._frame: FieldFrame | None = None
         self._place: tuple[float, float] | None = None
 
@@ -94,7 +94,7 @@ class DominanceLayer:
                 self.source.data = dict(EMPTY)
         else:
             self._colour(s.contest, s.contested_db)
-            words = [s.contest, s.contested_db, *(name[:40] for name in held.names)]
+            words = [s.contest, s.contested_db, SPAN_DB, *(name[:40] for name in held.names)]
             if self.words.tags != words:
                 self.words.tags = words
             self.source.data = {

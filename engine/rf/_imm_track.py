@@ -61,7 +61,7 @@ NIS_GAIN = 0.15
 """Gain of the slow running squared residual, which the calibration looks at."""
 
 USUAL_NIS = 1.5
-"""What it is taken for before anything is known: its mean over airliners that report every 10 s."""
+"""What it is taken for before anything is known: its geometric mean over airliners that report every 10 s."""
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "nsz"})
